@@ -1,0 +1,35 @@
+//! How much XML a peer may send.
+
+/// Bounds on one stream's XML; each is checked before memory is set aside for what exceeds it.
+///
+/// Source: security-design §6 ("XML"), advertised as XEP-0478 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest top-level element, in bytes.
+    pub stanza_bytes: usize,
+    /// Deepest nesting inside one top-level element, which itself is depth 1.
+    pub depth: usize,
+    /// Most attributes on one element, namespace declarations not counted.
+    pub attributes: usize,
+    /// Most namespace declarations on one element.
+    pub declarations: usize,
+    /// Longest element or attribute name, in bytes.
+    pub name_bytes: usize,
+    /// Most elements inside one top-level element, at all depths.
+    pub children: usize,
+}
+
+impl Limits {
+    /// Bounds before the peer has proved who it is.
+    pub const PRE_AUTH: Self = Self::with_stanza_bytes(10_000);
+    /// Bounds on an authenticated client's stream.
+    pub const CLIENT: Self = Self::with_stanza_bytes(262_144);
+    /// Bounds on an authenticated server's stream.
+    pub const SERVER: Self = Self::with_stanza_bytes(524_288);
+
+    /// Makes the default bounds with another stanza size.
+    #[must_use]
+    pub const fn with_stanza_bytes(stanza_bytes: usize) -> Self {
+        Self { stanza_bytes, depth: 48, attributes: 64, declarations: 32, name_bytes: 256, children: 4096 }
+    }
+}
