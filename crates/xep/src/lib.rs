@@ -1,1 +1,16 @@
-//! (in progress)
+//! XMPP extensions: one module each, the types on the wire and the rules of both halves.
+//!
+//! A module turns elements into types and back (`parse`, `to_element`) and decides as pure functions over plain values.
+//! Nothing here reads a clock, draws random numbers, opens a file or waits: the caller passes in what a rule needs.
+//! The halves that only one program needs are behind the features `broker` and `client`; the wire types need neither.
+//!
+//! Each module opens with what it is and carries a [`Claim`]: the specification, its version, how much of it is done,
+//! and the features that service discovery announces.
+
+mod claim;
+mod fault;
+
+pub mod policy;
+
+pub use claim::{Claim, Status};
+pub use fault::Malformed;
