@@ -1,0 +1,15 @@
+//! (in progress)
+pub mod certificate;
+pub mod clock;
+pub mod connection;
+pub mod dns;
+pub mod facts;
+pub mod identity;
+pub mod names;
+pub mod random;
+mod service;
+pub mod tls;
+pub mod verify;
+pub mod wake;
+
+pub use service::Service;

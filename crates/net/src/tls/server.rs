@@ -1,0 +1,160 @@
+//! The receiving side of TLS.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{Acceptor, NoServerSessionStorage};
+use rustls::sign::SingleCertAndKey;
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::{EXPORTER_CONTEXT, EXPORTER_LABEL, TlsError, facts, provider};
+use crate::facts::TlsFacts;
+use crate::identity::{Identity, ReloadableIdentity};
+
+/// Whom a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// XMPP clients. They sign in with SASL, so no certificate is asked of them.
+    XmppClients,
+    /// XMPP servers. A certificate is asked for, and looked at after the handshake.
+    XmppServers,
+    /// Web browsers and file transfer.
+    Https,
+}
+
+/// How to be the receiving side.
+#[derive(Clone)]
+pub struct ServerTls {
+    purpose: Purpose,
+    identities: Arc<ReloadableIdentity>,
+    timeout: Duration,
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").field("purpose", &self.purpose).finish_non_exhaustive()
+    }
+}
+
+impl ServerTls {
+    /// Serves `identities` to `purpose`, with 30 s for the handshake (security-design §6).
+    pub fn new(purpose: Purpose, identities: Arc<ReloadableIdentity>) -> Self {
+        Self { purpose, identities, timeout: Duration::from_secs(30) }
+    }
+
+    /// Sets the time for the handshake.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Performs the handshake. The name in the ClientHello chooses the identity, which is remembered for the
+    /// `tls-server-end-point` binding: after a reload nobody could tell which certificate was served.
+    pub(crate) async fn handshake(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, TlsFacts), TlsError> {
+        let handshake = async {
+            let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let served = self.identities.choose(hello.client_hello().server_name());
+            let config = self.config(&served)?;
+            Ok((hello.into_stream(config).await?, served))
+        };
+        let (stream, served) = tokio::time::timeout(self.timeout, handshake)
+            .await
+            .map_err(|_| TlsError::TimedOut)?
+            .map_err(|error: std::io::Error| TlsError::from_io(&error))?;
+        let connection = stream.get_ref().1;
+        let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, EXPORTER_CONTEXT).ok();
+        let facts = facts(connection, exporter, served.server_end_point().map(<[u8]>::to_vec));
+        Ok((stream, facts))
+    }
+
+    fn config(&self, identity: &Identity) -> std::io::Result<Arc<ServerConfig>> {
+        let [clients, servers, https] = &identity.configs;
+        let slot = match self.purpose {
+            Purpose::XmppClients => clients,
+            Purpose::XmppServers => servers,
+            Purpose::Https => https,
+        };
+        if let Some(config) = slot.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(make_config(self.purpose, identity).map_err(std::io::Error::other)?);
+        Ok(Arc::clone(slot.get_or_init(|| config)))
+    }
+}
+
+fn make_config(purpose: Purpose, identity: &Identity) -> Result<ServerConfig, rustls::Error> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let builder = match purpose {
+        Purpose::XmppServers => builder.with_client_cert_verifier(Arc::new(PossessionOnly)),
+        Purpose::XmppClients | Purpose::Https => builder.with_no_client_auth(),
+    };
+    let single = SingleCertAndKey::from(Arc::clone(&identity.certified));
+    let mut config = builder.with_cert_resolver(Arc::new(single));
+    config.require_ems = true;
+    config.ignore_client_order = true; // our order of ciphers; the order of key exchange is ours anyway
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    config.alpn_protocols = match purpose {
+        Purpose::XmppClients => vec![b"xmpp-client".to_vec()],
+        Purpose::XmppServers => vec![b"xmpp-server".to_vec()],
+        Purpose::Https => vec![b"http/1.1".to_vec()],
+    };
+    Ok(config)
+}
+
+/// Asks for a certificate and checks that the peer owns its key, nothing more: whose it is can only be said once the
+/// stream header has named a domain, and a peer without a usable one may still prove itself by dialback.
+#[derive(Debug)]
+struct PossessionOnly;
+
+impl ClientCertVerifier for PossessionOnly {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &provider().signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &provider().signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}
