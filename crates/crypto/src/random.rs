@@ -24,10 +24,7 @@ pub struct SeededRandom {
 impl SeededRandom {
     /// Starts the sequence that belongs to `seed`.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            next_block: Mutex::new(0),
-        }
+        Self { seed, next_block: Mutex::new(0) }
     }
 }
 
@@ -36,10 +33,8 @@ impl Random for SeededRandom {
         // A panic while the lock is held can only leave a counter behind, which stays usable.
         let mut next_block = self.next_block.lock().unwrap_or_else(PoisonError::into_inner);
         for chunk in buf.chunks_mut(32) {
-            let block = Sha256::new()
-                .chain_update(self.seed.to_le_bytes())
-                .chain_update(next_block.to_le_bytes())
-                .finalize();
+            let block =
+                Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(next_block.to_le_bytes()).finalize();
             *next_block += 1;
             for (to, from) in chunk.iter_mut().zip(block) {
                 *to = from;
