@@ -2,6 +2,7 @@
 pub mod certificate;
 pub mod clock;
 pub mod connection;
+pub mod dial;
 pub mod dns;
 pub mod facts;
 pub mod identity;

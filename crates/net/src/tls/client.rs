@@ -64,6 +64,18 @@ impl ClientTls {
         self
     }
 
+    /// Believes somebody else instead.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Returns whom it believes.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// Sets the versions that may be spoken.
     #[must_use]
     pub fn with_versions(mut self, versions: Versions) -> Self {
