@@ -141,6 +141,11 @@ impl Element {
         }
     }
 
+    /// Adds an attribute that is known not to be there.
+    pub(super) fn push_attr(&mut self, name: impl Into<Name>, value: String) {
+        self.attrs.push((name.into(), value));
+    }
+
     /// Removes an attribute and returns its value.
     pub fn remove_attr(&mut self, name: &str) -> Option<String> {
         let at = self.attrs.iter().position(|(n, _)| n == name)?;

@@ -2,25 +2,41 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use super::element::{Element, Name};
+use super::fast::{FastScan, Step};
+use super::limits::Limits;
+use super::slow;
+use super::splice::Splice;
+use super::tape::{AttrSpan, ElementSpan, NsAt, Tape, unescape};
 
 /// One complete top-level element of a stream: its bytes and its structure. Immutable and cheap to clone.
 ///
 /// The bytes stand by themselves where the stream's content namespace is the default one.
 #[derive(Clone)]
 pub struct Frame {
-    element: Arc<Element>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     bytes: Bytes,
     stream_ns: Name,
+    /// Filled at once by a scanner, and when somebody looks by a splice.
+    shape: OnceLock<Shape>,
+}
+
+/// The two forms of structure: spans over canonical bytes, or a tree for what `rxml` had to read.
+pub(super) enum Shape {
+    Tape(Tape),
+    Tree(Element),
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame({:?}, {} bytes)", self.element, self.bytes.len())
+        write!(f, "Frame(<{}> of {} bytes)", self.name(), self.inner.bytes.len())
     }
 }
 
@@ -28,109 +44,271 @@ impl Frame {
     /// Makes a frame by writing `element` where `stream_ns` is the default namespace.
     #[must_use]
     pub fn from_element(element: &Element, stream_ns: &str) -> Self {
-        Self::from_owned(element.clone(), Cow::Owned(stream_ns.to_owned()))
+        let stream_ns = match stream_ns {
+            crate::ns::CLIENT => Cow::Borrowed(crate::ns::CLIENT),
+            crate::ns::SERVER => Cow::Borrowed(crate::ns::SERVER),
+            other => Cow::Owned(other.to_owned()),
+        };
+        Self::from_owned(element.clone(), stream_ns)
     }
 
     pub(super) fn from_owned(element: Element, stream_ns: Name) -> Self {
         let bytes = Bytes::from(element.to_xml(&stream_ns));
-        Self { element: Arc::new(element), bytes, stream_ns }
+        Self { inner: Arc::new(Inner { bytes, stream_ns, shape: OnceLock::from(Shape::Tree(element)) }) }
+    }
+
+    pub(super) fn from_tape(bytes: Bytes, tape: Tape, stream_ns: Name) -> Self {
+        Self { inner: Arc::new(Inner { bytes, stream_ns, shape: OnceLock::from(Shape::Tape(tape)) }) }
+    }
+
+    /// Makes a frame of bytes that were put together from accepted spans and our own writer's output.
+    pub(super) fn from_spliced(bytes: Bytes, stream_ns: Name) -> Self {
+        Self { inner: Arc::new(Inner { bytes, stream_ns, shape: OnceLock::new() }) }
+    }
+
+    pub(super) fn shape(&self) -> &Shape {
+        self.inner.shape.get_or_init(|| rescan(&self.inner.bytes, &self.inner.stream_ns))
+    }
+
+    /// Returns the default namespace of the stream that the bytes are for.
+    #[must_use]
+    pub fn stream_ns(&self) -> &str {
+        &self.inner.stream_ns
+    }
+
+    pub(super) fn stream_name(&self) -> &Name {
+        &self.inner.stream_ns
     }
 
     /// Returns the local name of the root.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.element.name()
+        self.root().name()
     }
 
     /// Returns the namespace of the root.
     #[must_use]
     pub fn ns(&self) -> &str {
-        self.element.ns()
+        self.root().ns()
     }
 
     /// Tells whether the root is the element `name` of `ns`.
     #[must_use]
     pub fn is(&self, name: &str, ns: &str) -> bool {
-        self.element.is(name, ns)
+        self.root().is(name, ns)
     }
 
     /// Returns an attribute of the root, unescaped.
     #[must_use]
     pub fn attr(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.element.attr(name).map(Cow::Borrowed)
+        self.root().attr(name)
     }
 
     /// Returns the root for reading.
     #[must_use]
     pub fn root(&self) -> ElementRef<'_> {
-        ElementRef { element: &self.element }
+        match self.shape() {
+            Shape::Tree(element) => ElementRef::of_tree(element),
+            Shape::Tape(tape) => ElementRef(Kind::Tape(Cursor { frame: &self.inner, tape, index: 0 })),
+        }
     }
 
     /// Copies the structure into an owned tree.
     #[must_use]
     pub fn to_element(&self) -> Element {
-        (*self.element).clone()
+        self.root().to_element()
     }
 
     /// Returns the bytes as they go on the wire.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+        &self.inner.bytes
     }
 
     /// Returns the length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.inner.bytes.len()
     }
 
     /// Tells whether there are no bytes; never so for a frame from a scanner.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.inner.bytes.is_empty()
     }
 
     /// Starts a changed copy.
     #[must_use]
     pub fn splice(&self) -> Splice {
-        Splice { element: (*self.element).clone(), stream_ns: self.stream_ns.clone() }
+        Splice::of(self)
+    }
+}
+
+/// Finds the structure of bytes that are known to be one acceptable element.
+fn rescan(bytes: &Bytes, stream_ns: &str) -> Shape {
+    // A splice may add to what the limits allowed; they were enforced when the bytes came in.
+    let limits = Limits {
+        stanza_bytes: usize::MAX,
+        depth: usize::MAX,
+        attributes: usize::MAX,
+        declarations: usize::MAX,
+        name_bytes: usize::MAX,
+        children: usize::MAX - 1,
+    };
+    if let Ok(Step::Complete(_, tape)) = FastScan::default().run(bytes, &limits) {
+        return Shape::Tape(tape);
+    }
+    let header = format!("<s xmlns=\"{}\">", stream_ns.replace('"', "&quot;"));
+    let read = slow::SlowScan::inside(header.as_bytes(), &Limits::SERVER)
+        .and_then(|(mut scan, _)| scan.run(&mut bytes.as_ref(), &Limits { stanza_bytes: bytes.len() + 1, ..limits }));
+    match read {
+        Ok(slow::Step::Complete(element)) => Shape::Tree(element),
+        // Not reachable by input: every part was accepted before or written by us. An empty element carries nothing on.
+        Ok(slow::Step::Incomplete) | Err(_) => Shape::Tree(Element::new("", "")),
     }
 }
 
 /// A borrowed element inside a [`Frame`].
 #[derive(Clone, Copy)]
-pub struct ElementRef<'a> {
-    element: &'a Element,
+pub struct ElementRef<'a>(Kind<'a>);
+
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    Tree(&'a Element),
+    Tape(Cursor<'a>),
+}
+
+/// An element of a tape.
+#[derive(Clone, Copy)]
+struct Cursor<'a> {
+    frame: &'a Inner,
+    tape: &'a Tape,
+    index: u32,
+}
+
+impl<'a> ElementRef<'a> {
+    pub(super) fn of_tree(element: &'a Element) -> Self {
+        Self(Kind::Tree(element))
+    }
+}
+
+impl<'a> Cursor<'a> {
+    fn span(self) -> Option<&'a ElementSpan> {
+        self.tape.elements.get(self.index as usize)
+    }
+
+    fn bytes(self) -> &'a [u8] {
+        &self.frame.bytes
+    }
+
+    fn value(self, attr: &AttrSpan) -> Cow<'a, str> {
+        let raw = attr.value.of(self.bytes());
+        if attr.escaped { unescape(raw) } else { Cow::Borrowed(raw) }
+    }
+
+    fn children(self) -> impl Iterator<Item = Cursor<'a>> {
+        let end = self.span().map_or(0, |s| s.next);
+        let mut index = self.index + 1;
+        std::iter::from_fn(move || {
+            let child = Cursor { index, ..self };
+            let span = child.span().filter(|_| index < end)?;
+            index = span.next;
+            Some(child)
+        })
+    }
+
+    /// Calls `text` and `element` for the content, in order.
+    fn content(self, mut text: impl FnMut(&'a str), mut element: impl FnMut(Cursor<'a>)) {
+        let Some(span) = self.span() else { return };
+        let mut at = span.content.start;
+        for child in self.children() {
+            let Some(inner) = child.span() else { return };
+            text(super::tape::Span { start: at, end: inner.whole.start }.of(self.bytes()));
+            element(child);
+            at = inner.whole.end;
+        }
+        text(super::tape::Span { start: at, end: span.content.end }.of(self.bytes()));
+    }
+
+    fn text(self) -> Cow<'a, str> {
+        let mut joined: Cow<'a, str> = Cow::Borrowed("");
+        self.content(
+            |raw| {
+                if !raw.is_empty() {
+                    let piece = unescape(raw);
+                    if joined.is_empty() { joined = piece } else { joined.to_mut().push_str(&piece) }
+                }
+            },
+            |_| {},
+        );
+        joined
+    }
+
+    fn to_element(self) -> Element {
+        let it = ElementRef(Kind::Tape(self));
+        let mut element = Element::new(it.name().to_owned(), it.ns().to_owned());
+        if let Some(span) = self.span() {
+            for attr in self.tape.attrs_of(span) {
+                element.push_attr(attr.name.of(self.bytes()).to_owned(), self.value(attr).into_owned());
+            }
+        }
+        let element = std::cell::RefCell::new(element);
+        self.content(
+            |raw| element.borrow_mut().push_text(&unescape(raw)),
+            |child| element.borrow_mut().push(child.to_element()),
+        );
+        element.into_inner()
+    }
 }
 
 impl<'a> ElementRef<'a> {
     /// Returns the local name.
     #[must_use]
     pub fn name(&self) -> &'a str {
-        self.element.name()
+        match self.0 {
+            Kind::Tree(element) => element.name(),
+            Kind::Tape(cursor) => cursor.span().map_or("", |s| s.name.of(cursor.bytes())),
+        }
     }
 
     /// Returns the namespace.
     #[must_use]
     pub fn ns(&self) -> &'a str {
-        self.element.ns()
+        match self.0 {
+            Kind::Tree(element) => element.ns(),
+            Kind::Tape(cursor) => match cursor.span().map(|s| s.ns) {
+                Some(NsAt::Declared(span)) => span.of(cursor.bytes()),
+                Some(NsAt::Stream) | None => &cursor.frame.stream_ns,
+            },
+        }
     }
 
     /// Tells whether this is the element `name` of `ns`.
     #[must_use]
     pub fn is(&self, name: &str, ns: &str) -> bool {
-        self.element.is(name, ns)
+        self.name() == name && self.ns() == ns
     }
 
     /// Returns an attribute, unescaped.
     #[must_use]
     pub fn attr(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.element.attr(name).map(Cow::Borrowed)
+        match self.0 {
+            Kind::Tree(element) => element.attr(name).map(Cow::Borrowed),
+            Kind::Tape(cursor) => {
+                let attrs = cursor.tape.attrs_of(cursor.span()?);
+                attrs.iter().find(|a| a.name.of(cursor.bytes()) == name).map(|a| cursor.value(a))
+            }
+        }
     }
 
     /// Returns the child elements in order.
     pub fn children(&self) -> impl Iterator<Item = ElementRef<'a>> + use<'a> {
-        self.element.children().map(|element| ElementRef { element })
+        let (tree, tape) = match self.0 {
+            Kind::Tree(element) => (Some(element), None),
+            Kind::Tape(cursor) => (None, Some(cursor)),
+        };
+        let tree = tree.into_iter().flat_map(Element::children).map(ElementRef::of_tree);
+        tree.chain(tape.into_iter().flat_map(Cursor::children).map(|c| ElementRef(Kind::Tape(c))))
     }
 
     /// Returns the first child called `name` of `ns`.
@@ -139,68 +317,21 @@ impl<'a> ElementRef<'a> {
         self.children().find(|c| c.is(name, ns))
     }
 
-    /// Returns the text directly inside this element.
+    /// Returns the text directly inside this element, joined and unescaped.
     #[must_use]
     pub fn text(&self) -> Cow<'a, str> {
-        Cow::Owned(self.element.text())
+        match self.0 {
+            Kind::Tree(element) => Cow::Owned(element.text()),
+            Kind::Tape(cursor) => cursor.text(),
+        }
     }
 
     /// Copies this element into an owned tree.
     #[must_use]
     pub fn to_element(&self) -> Element {
-        self.element.clone()
-    }
-}
-
-/// A changed copy of a [`Frame`] in the making: attributes of the root, children dropped or added, another stream.
-///
-/// This is what a broker does to every stanza it routes, so nothing is parsed again.
-pub struct Splice {
-    element: Element,
-    stream_ns: Name,
-}
-
-impl Splice {
-    /// Adds or replaces an attribute of the root.
-    #[must_use]
-    pub fn set_attr(mut self, name: &'static str, value: &str) -> Self {
-        self.element.set_attr(name, value);
-        self
-    }
-
-    /// Removes an attribute of the root.
-    #[must_use]
-    pub fn remove_attr(mut self, name: &str) -> Self {
-        self.element.remove_attr(name);
-        self
-    }
-
-    /// Drops the children of the root for which `drop` says yes.
-    #[must_use]
-    pub fn drop_children(mut self, drop: impl Fn(ElementRef<'_>) -> bool) -> Self {
-        self.element.retain_children(|element| !drop(ElementRef { element }));
-        self
-    }
-
-    /// Appends a child to the root.
-    #[must_use]
-    pub fn append(mut self, child: &Element) -> Self {
-        self.element.push(child.clone());
-        self
-    }
-
-    /// Moves the stanza to a stream of another content namespace (RFC 6120 §4.8.3).
-    #[must_use]
-    pub fn to_stream(mut self, stream_ns: &'static str) -> Self {
-        let to: Name = Cow::Borrowed(stream_ns);
-        let from = std::mem::replace(&mut self.stream_ns, to.clone());
-        self.element.rename_ns(&from, &to);
-        self
-    }
-
-    /// Makes the new frame.
-    #[must_use]
-    pub fn finish(self) -> Frame {
-        Frame::from_owned(self.element, self.stream_ns)
+        match self.0 {
+            Kind::Tree(element) => element.clone(),
+            Kind::Tape(cursor) => cursor.to_element(),
+        }
     }
 }

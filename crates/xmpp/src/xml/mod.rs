@@ -5,14 +5,19 @@
 
 mod element;
 mod error;
+mod fast;
 mod frame;
 mod limits;
 mod scanner;
+mod slow;
+mod splice;
+mod tape;
 mod writer;
 
 pub use element::{Element, Name, Node};
 pub use error::XmlError;
-pub use frame::{ElementRef, Frame, Splice};
+pub use frame::{ElementRef, Frame};
 pub use limits::Limits;
 pub use scanner::{StreamHeader, StreamScanner, Token};
+pub use splice::Splice;
 pub use writer::{escape_attr, escape_text};

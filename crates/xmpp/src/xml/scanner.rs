@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use bytes::BytesMut;
-use rxml::{Parse, WithOptions};
+use bytes::{Buf, BytesMut};
 
 use super::element::{Element, Name};
 use super::error::XmlError;
+use super::fast::{self, FastScan};
 use super::frame::Frame;
 use super::limits::Limits;
+use super::slow::{self, SlowScan};
 
 /// The opening tag of a stream (RFC 6120 §4.7).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,35 +32,41 @@ pub enum Token {
 }
 
 /// Cuts a stream into [`Token`]s, whatever the sizes of the pieces it arrives in.
-#[derive(Debug)]
+///
+/// An idle scanner holds next to no memory: buffers exist only while an element is incomplete.
 pub struct StreamScanner {
     limits: Limits,
-    parser: rxml::Parser,
     buffer: BytesMut,
-    open: Vec<Element>,
-    content_ns: Option<Name>,
-    header_bytes: Vec<u8>,
-    /// Bytes of the top-level element so far.
-    element_bytes: usize,
-    element_count: usize,
-    closed: bool,
+    /// The opening tag as it came, once it came.
+    header: Option<Box<Header>>,
+    state: State,
+}
+
+/// What later elements need of the opening tag.
+struct Header {
+    tag: Vec<u8>,
+    content_ns: Name,
+}
+
+enum State {
+    /// Between top-level elements, or before the header.
+    Idle,
+    Fast(Box<FastScan>),
+    Slow(Box<SlowScan>),
+    Closed,
+}
+
+impl std::fmt::Debug for StreamScanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamScanner").field("buffered_bytes", &self.buffer.len()).finish_non_exhaustive()
+    }
 }
 
 impl StreamScanner {
     /// Makes a scanner for a new stream.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            parser: new_parser(&limits),
-            buffer: BytesMut::new(),
-            open: Vec::new(),
-            content_ns: None,
-            header_bytes: Vec::new(),
-            element_bytes: 0,
-            element_count: 0,
-            closed: false,
-        }
+        Self { limits, buffer: BytesMut::new(), header: None, state: State::Idle }
     }
 
     /// Takes bytes from the peer.
@@ -74,14 +81,14 @@ impl StreamScanner {
 
     /// Forgets the stream: a new header follows (after TLS or SASL, RFC 6120 §4.3.3). Buffered bytes are kept.
     pub fn restart(&mut self) {
-        let buffer = std::mem::take(&mut self.buffer);
-        *self = Self { buffer, ..Self::new(self.limits) };
+        self.header = None;
+        self.state = State::Idle;
     }
 
     /// Tells whether bytes wait that no token has covered.
     #[must_use]
     pub fn has_buffered(&self) -> bool {
-        !self.buffer.is_empty() || self.open.len() > 1
+        !self.buffer.is_empty() || matches!(self.state, State::Slow(_))
     }
 
     /// Returns the next token, or nothing until more bytes arrive.
@@ -90,173 +97,161 @@ impl StreamScanner {
     ///
     /// [`XmlError`] when the peer broke the rules; the scanner is of no further use then.
     pub fn poll(&mut self) -> Result<Option<Token>, XmlError> {
+        if matches!(self.state, State::Closed) {
+            self.buffer = BytesMut::new();
+            return Ok(None);
+        }
+        if self.header.is_none() {
+            return self.poll_header();
+        }
         loop {
-            if self.closed {
-                return Ok(None);
+            match &mut self.state {
+                State::Idle => {
+                    if !self.skip_between()? {
+                        return Ok(None);
+                    }
+                    match self.buffer.get(..2) {
+                        None => return Ok(None),
+                        Some(b"</") => return self.poll_close(),
+                        Some(b"<!" | b"<?") => return Err(XmlError::Restricted),
+                        Some(_) => self.state = State::Fast(Box::default()),
+                    }
+                }
+                State::Fast(scan) => match scan.run(&self.buffer, &self.limits)? {
+                    fast::Step::Incomplete => return Ok(None),
+                    fast::Step::Complete(len, tape) => {
+                        let bytes = self.buffer.split_to(len).freeze();
+                        self.state = State::Idle;
+                        return Ok(Some(Token::Frame(Frame::from_tape(bytes, tape, self.content_ns()))));
+                    }
+                    fast::Step::Slow => {
+                        let tag = self.header.as_ref().map_or(&[][..], |h| &h.tag);
+                        self.state = State::Slow(Box::new(SlowScan::inside(tag, &self.limits)?.0));
+                    }
+                },
+                State::Slow(scan) => {
+                    let mut input: &[u8] = &self.buffer;
+                    let before = input.len();
+                    let step = scan.run(&mut input, &self.limits)?;
+                    let used = before - input.len();
+                    self.buffer.advance(used);
+                    let slow::Step::Complete(element) = step else { return Ok(None) };
+                    self.state = State::Idle;
+                    return Ok(Some(Token::Frame(Frame::from_owned(element, self.content_ns()))));
+                }
+                State::Closed => return Ok(None),
             }
-            let mut input: &[u8] = &self.buffer;
-            let before = input.len();
-            let event = self.parser.parse(&mut input, false);
-            let used = before - input.len();
-            let taken = self.buffer.split_to(used);
-            if self.open.is_empty() {
-                self.header_bytes.extend_from_slice(&taken);
+        }
+    }
+
+    fn content_ns(&self) -> Name {
+        self.header.as_ref().map(|h| h.content_ns.clone()).unwrap_or_default()
+    }
+
+    /// Skips white space between elements (keep-alives, RFC 6120 §4.6.1); tells whether something else follows.
+    fn skip_between(&mut self) -> Result<bool, XmlError> {
+        let space = self.buffer.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')).count();
+        self.buffer.advance(space);
+        match self.buffer.first() {
+            None => {
+                self.buffer = BytesMut::new();
+                Ok(false)
             }
-            if self.open.len() > 1 {
-                self.element_bytes += used;
-            }
-            if self.element_bytes > self.limits.stanza_bytes
-                || self.buffer.len() > self.limits.stanza_bytes.max(65_536) * 4
-            {
-                return Err(XmlError::TooLarge);
-            }
-            let event = match event {
-                Ok(Some(event)) => event,
-                Ok(None) | Err(rxml::error::EndOrError::NeedMoreData) => return Ok(None),
-                Err(rxml::error::EndOrError::Error(error)) => return Err(classify(&error)),
+            Some(b'<') => Ok(true),
+            Some(_) => Err(XmlError::StrayText),
+        }
+    }
+
+    fn poll_header(&mut self) -> Result<Option<Token>, XmlError> {
+        let Some(end) = opening_tag_end(&self.buffer) else {
+            // What cannot be the start of a header must not wait for more bytes.
+            let odd = self.buffer.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| *b != b'<');
+            return match (odd, self.buffer.len() > self.limits.stanza_bytes) {
+                (true, _) => Err(XmlError::Malformed),
+                (_, true) => Err(XmlError::TooLarge),
+                _ => Ok(None),
             };
-            if let Some(token) = self.take(event)? {
-                return Ok(Some(token));
-            }
-        }
-    }
-
-    fn take(&mut self, event: rxml::Event) -> Result<Option<Token>, XmlError> {
-        match event {
-            rxml::Event::XmlDeclaration(..) => Ok(None),
-            rxml::Event::StartElement(_, (ns, name), attrs) => self.start(ns.to_string(), name.to_string(), attrs),
-            rxml::Event::EndElement(_) => self.end(),
-            rxml::Event::Text(_, text) => self.text(&text),
-        }
-    }
-
-    fn start(&mut self, ns: String, name: String, attrs: rxml::AttrMap) -> Result<Option<Token>, XmlError> {
-        if attrs.len() > self.limits.attributes || name.len() > self.limits.name_bytes {
+        };
+        if end > self.limits.stanza_bytes {
             return Err(XmlError::TooLarge);
         }
-        let mut element = Element::new(name, ns);
-        for ((ns, name), value) in attrs {
-            let key = match ns.as_str() {
-                "" => name.to_string(),
-                crate::ns::XML => format!("xml:{name}"),
-                other => format!("{{{other}}}{name}"),
-            };
-            element.set_attr(key, value);
+        let raw = self.buffer.split_to(end);
+        let (_, element) = SlowScan::inside(&raw, &self.limits)?;
+        let tag_start = raw.windows(2).position(|w| matches!(w, [b'<', second] if *second != b'?')).unwrap_or(0);
+        let tag = raw.get(tag_start..).unwrap_or_default().to_vec();
+        if tag.ends_with(b"/>") {
+            return Err(XmlError::Malformed);
         }
-        if self.open.is_empty() {
-            self.open.push(element.clone());
-            let content_ns = declared_default(&std::mem::take(&mut self.header_bytes));
-            self.content_ns = Some(content_ns.clone());
-            return Ok(Some(Token::Open(StreamHeader { element, content_ns })));
-        }
-        self.element_count += 1;
-        if self.open.len() > self.limits.depth || self.element_count > self.limits.children {
-            return Err(XmlError::TooLarge);
-        }
-        self.open.push(element);
-        Ok(None)
+        let content_ns = declared_default(&tag);
+        self.header = Some(Box::new(Header { tag, content_ns: content_ns.clone() }));
+        Ok(Some(Token::Open(StreamHeader { element, content_ns })))
     }
 
-    fn end(&mut self) -> Result<Option<Token>, XmlError> {
-        let Some(element) = self.open.pop() else { return Err(XmlError::Malformed) };
-        match self.open.len() {
-            0 => {
-                self.closed = true;
-                Ok(Some(Token::Close))
-            }
-            1 => {
-                self.element_bytes = 0;
-                self.element_count = 0;
-                let ns = self.content_ns.clone().unwrap_or_default();
-                Ok(Some(Token::Frame(Frame::from_owned(element, ns))))
-            }
-            _ => {
-                if let Some(parent) = self.open.last_mut() {
-                    parent.push(element);
-                }
-                Ok(None)
-            }
+    fn poll_close(&mut self) -> Result<Option<Token>, XmlError> {
+        let Some(end) = memchr::memchr(b'>', &self.buffer) else {
+            let too_large = self.buffer.len() > self.limits.name_bytes + 64;
+            return if too_large { Err(XmlError::TooLarge) } else { Ok(None) };
+        };
+        let tag = self.header.as_ref().map_or(&[][..], |h| &h.tag);
+        let closing = self.buffer.get(2..end).unwrap_or_default().trim_ascii_end();
+        if closing != raw_name(tag) {
+            return Err(XmlError::Malformed);
         }
+        self.state = State::Closed;
+        self.buffer = BytesMut::new();
+        Ok(Some(Token::Close))
     }
+}
 
-    fn text(&mut self, text: &str) -> Result<Option<Token>, XmlError> {
-        match self.open.len() {
-            0 | 1 if text.bytes().all(|b| b.is_ascii_whitespace()) => {}
-            0 | 1 => return Err(XmlError::StrayText),
-            _ => {
-                if let Some(current) = self.open.last_mut() {
-                    current.push_text(text);
-                }
-            }
+/// Finds the end of the first tag after an optional XML declaration, quotes respected.
+fn opening_tag_end(buf: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let mut quote = None;
+    let mut in_declaration = false;
+    let mut previous = 0;
+    while let Some(&byte) = buf.get(at) {
+        at += 1;
+        match (quote, byte) {
+            (Some(q), b) if q == b => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'?') if previous == b'<' => in_declaration = true,
+            (None, b'>') if in_declaration => in_declaration = false,
+            (None, b'>') => return Some(at),
+            (None, _) => {}
         }
-        Ok(None)
+        previous = byte;
     }
+    None
+}
+
+/// The name of a tag as it is written, with its prefix.
+fn raw_name(tag: &[u8]) -> &[u8] {
+    let name = tag.strip_prefix(b"<").unwrap_or(tag);
+    let len = name.iter().position(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/')).unwrap_or(name.len());
+    name.get(..len).unwrap_or_default()
 }
 
 /// Finds the default namespace that a well-formed tag declares; `rxml` keeps declarations to itself.
 fn declared_default(tag: &[u8]) -> Name {
-    let tag = String::from_utf8_lossy(tag);
-    let value = tag.split_ascii_whitespace().find_map(|part| {
-        let value = part.strip_prefix("xmlns=")?;
-        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        value.get(1..)?.split(quote).next()
-    });
-    match value {
-        Some(crate::ns::CLIENT) => Cow::Borrowed(crate::ns::CLIENT),
-        Some(crate::ns::SERVER) => Cow::Borrowed(crate::ns::SERVER),
-        Some(other) => Cow::Owned(other.to_owned()),
-        None => Cow::Borrowed(""),
+    let mut rest = String::from_utf8_lossy(tag).into_owned();
+    // Cut attribute by attribute, so that a value that looks like a declaration is not taken for one.
+    while let Some((before, after)) = rest.split_once(['"', '\'']) {
+        let quote = rest.as_bytes().get(before.len()).copied().unwrap_or(b'"') as char;
+        let Some((value, tail)) = after.split_once(quote) else { break };
+        let name = before.trim_end().trim_end_matches('=').trim_end();
+        if name.rsplit(|c: char| c.is_ascii_whitespace()).next() == Some("xmlns") {
+            return match value {
+                crate::ns::CLIENT => Cow::Borrowed(crate::ns::CLIENT),
+                crate::ns::SERVER => Cow::Borrowed(crate::ns::SERVER),
+                other => Cow::Owned(other.to_owned()),
+            };
+        }
+        rest = tail.to_owned();
     }
-}
-
-fn new_parser(limits: &Limits) -> rxml::Parser {
-    let options = rxml::Options { max_token_length: limits.stanza_bytes.max(8192), ..rxml::Options::default() };
-    rxml::Parser::with_options(options)
-}
-
-fn classify(error: &rxml::Error) -> XmlError {
-    match error {
-        rxml::Error::RestrictedXml(_) => XmlError::Restricted,
-        rxml::Error::UndeclaredNamespacePrefix(..) => XmlError::UndeclaredPrefix,
-        _ => XmlError::Malformed,
-    }
+    Cow::Borrowed("")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HEADER: &[u8] = b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
-        xmlns:stream='http://etherx.jabber.org/streams' to='example.org' version='1.0'>";
-
-    #[test]
-    fn cuts_a_stream_at_every_split() {
-        let mut all = HEADER.to_vec();
-        all.extend_from_slice(
-            b"<message to='a@b'><body>x &amp; y</body></message> <r xmlns='urn:xmpp:sm:3'/></stream:stream>",
-        );
-        for at in 0..all.len() {
-            let mut scanner = StreamScanner::new(Limits::CLIENT);
-            let mut seen = Vec::new();
-            for part in [&all[..at], &all[at..]] {
-                scanner.push(part);
-                while let Some(token) = scanner.poll().unwrap() {
-                    seen.push(match token {
-                        Token::Open(h) => format!("open {} {}", h.content_ns, h.element.attr("to").unwrap()),
-                        Token::Frame(f) => String::from_utf8(f.bytes().to_vec()).unwrap(),
-                        Token::Close => "close".into(),
-                    });
-                }
-            }
-            assert_eq!(
-                seen,
-                [
-                    "open jabber:client example.org",
-                    "<message to=\"a@b\"><body>x &amp; y</body></message>",
-                    "<r xmlns=\"urn:xmpp:sm:3\"/>",
-                    "close"
-                ]
-            );
-        }
-    }
-}
+#[path = "scanner_tests.rs"]
+mod tests;
