@@ -10,7 +10,11 @@
 mod claim;
 mod fault;
 
+pub mod caps;
+pub mod disco;
+pub mod forms;
 pub mod policy;
+pub mod rsm;
 
 pub use claim::{Claim, Status};
 pub use fault::Malformed;
