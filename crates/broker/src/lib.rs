@@ -1,1 +1,55 @@
-//! (in progress)
+//! Who is online, and where a stanza goes: the server's half of XMPP, without sockets.
+//!
+//! A [`Broker`] serves one domain. It is driven from outside: a program accepts connections and makes a
+//! [`ClientSession`] for each, feeds it the bytes that arrive, writes the bytes that come out, and calls it again when it
+//! is woken or a time has come. Functions are `async` only because they read from or commit to the store; there is no
+//! runtime, no thread, no clock and no random source in here but those that [`Environment`] lends.
+//!
+//! ```text
+//!  bytes ──▶ session ──▶ pipeline ──▶ route ──▶ mailbox of another session ──▶ bytes
+//!            stamps       policy        │ ├───▶ offline (nobody there)
+//!            `from`                     │ └───▶ federation (another domain) ──▶ bytes
+//!                                       ├─────▶ presence, roster (RFC 6121 §2-§4)
+//!                                       └─────▶ iq (questions to the broker itself)
+//! ```
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`], [`environment`], [`rate`] | settings, what the machine lends, token buckets |
+//! | [`tables`] | everything that is remembered on disk, one line each |
+//! | [`session`] | one client connection: sign-in, limits, stamping, acknowledgements (XEP-0198) |
+//! | `registry`, `mailbox`, `settle` | who has sessions, how they hand each other stanzas, what an `h` waits for |
+//! | `pipeline`, [`route`] | what happens to a stanza, and where it goes (RFC 6121 §8) |
+//! | `presence`, [`roster`] | RFC 6121 §2-§4 |
+//! | [`offline`] | messages for people who are away (XEP-0160) |
+//! | [`iq`] | questions to the broker: each service is a function there |
+//! | [`federation`] | other servers: who they are, what waits for them (RFC 6120 §10) |
+//!
+//! Deliberately absent: message content (the policy of security-design §4 refuses what could be read), sockets, names of
+//! hosts, and every key of every user.
+
+pub mod config;
+mod core;
+pub mod environment;
+// pub mod federation;
+pub mod iq;
+mod mailbox;
+// pub mod offline;
+// mod pipeline;
+// pub mod presence;
+pub mod rate;
+mod registry;
+// pub mod roster;
+// pub mod route;
+// pub mod session;
+mod settle;
+pub mod tables;
+// #[cfg(any(test, feature = "testing"))]
+// pub mod testing;
+
+pub use crate::config::{BrokerConfig, Limits, Peer};
+pub use crate::core::{Broker, Core};
+pub use crate::environment::{Environment, Wake};
+pub use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};
+pub use crate::registry::SessionHandle;
+// pub use crate::session::{ClientSession, Output};

@@ -1,0 +1,134 @@
+//! [`BrokerConfig`]: every setting of the broker, with the defaults of the security design.
+
+use std::time::Duration;
+
+use xmpp::xml::Element;
+
+use crate::rate::Rate;
+
+/// The settings of one broker, which serves one domain.
+#[derive(Debug, Clone)]
+pub struct BrokerConfig {
+    /// The domain that accounts live under, in canonical form.
+    pub domain: String,
+    /// What is done with messages that are not end-to-end encrypted.
+    pub policy: xep::policy::E2eePolicy,
+    /// The iteration count of new SCRAM verifiers, and of the made-up ones for unknown names.
+    pub scram_iterations: u32,
+    /// The services on sub-domains that exist: their names in front of our domain, such as `upload`.
+    pub services: Vec<String>,
+    /// Further stream features after the login, for example XEP-0115.
+    pub stream_features: Vec<Element>,
+    /// Bounds on everything that others can make us do or keep.
+    pub limits: Limits,
+    /// Servers that are reached without DNS and recognised by their key, set by `peer add`.
+    pub peers: Vec<Peer>,
+}
+
+impl BrokerConfig {
+    /// Makes the default settings of a domain.
+    #[must_use]
+    pub fn new(domain: impl Into<String>) -> Self {
+        Self {
+            domain: domain.into(),
+            policy: xep::policy::E2eePolicy::default(),
+            scram_iterations: 100_000,
+            services: Vec::new(),
+            stream_features: Vec::new(),
+            limits: Limits::default(),
+            peers: Vec::new(),
+        }
+    }
+}
+
+/// A server known by configuration: where it listens and which key it shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its domain.
+    pub domain: String,
+    /// `host:port` for federation; DNS is asked when empty.
+    pub addresses: Vec<String>,
+    /// SHA-256 over its SubjectPublicKeyInfo; certificates are checked as usual when absent.
+    pub pin: Option<[u8; 32]>,
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Peer(<redacted>)")
+    }
+}
+
+/// Bounds on everything that others can make the broker do or keep.
+///
+/// Source: security-design §6.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a connection may take to sign in.
+    pub pre_auth: Duration,
+    /// Stanzas that a client may send.
+    pub client_stanzas: Rate,
+    /// Bytes that a client may send.
+    pub client_bytes: Rate,
+    /// Stanzas that one remote domain may send, over all its connections.
+    pub server_stanzas: Rate,
+    /// Divides the rates of a domain that was first heard of less than a day ago.
+    pub new_domain_divisor: u32,
+    /// Stanzas that wait for one session, unacknowledged ones included.
+    pub session_queue_count: usize,
+    /// Bytes that wait for one session, unacknowledged ones included.
+    pub session_queue_bytes: usize,
+    /// Sessions of one account.
+    pub sessions_per_account: usize,
+    /// Contacts in one roster.
+    pub roster_items: usize,
+    /// Bytes of offline messages of one account.
+    pub offline_bytes: u64,
+    /// How long offline messages are kept.
+    pub offline_age: Duration,
+    /// Requests to subscribe, from people whom the account does not know, that are kept per account.
+    pub pending_requests: usize,
+    /// Addresses that a session may send directed presence to.
+    pub directed_presence: usize,
+    /// How long a client may leave a request for acknowledgement unanswered before its connection counts as dead.
+    pub ack_timeout: Duration,
+    /// How long nothing may arrive from a client before it is asked whether it is there.
+    pub client_idle: Duration,
+    /// How long live messages may wait for their receiver's acknowledgement before they are written to disk, when the
+    /// sender asks for his.
+    pub settle_grace: Duration,
+    /// How long a federation connection lives without traffic.
+    pub server_idle: Duration,
+    /// How long stanzas wait for a connection to another server.
+    pub server_dial: Duration,
+    /// Stanzas that wait for a connection to another server.
+    pub server_queue_count: usize,
+    /// Bytes that wait for a connection to another server.
+    pub server_queue_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pre_auth: Duration::from_secs(30),
+            client_stanzas: Rate { per_second: 30, burst: 300 },
+            client_bytes: Rate { per_second: 256 * 1024, burst: 2 * 1024 * 1024 },
+            server_stanzas: Rate { per_second: 100, burst: 1000 },
+            new_domain_divisor: 10,
+            session_queue_count: 500,
+            session_queue_bytes: 4 * 1024 * 1024,
+            sessions_per_account: 20,
+            roster_items: 2000,
+            offline_bytes: 100 * 1024 * 1024,
+            offline_age: Duration::from_secs(30 * 86_400),
+            pending_requests: 100,
+            directed_presence: 1000,
+            ack_timeout: Duration::from_secs(60),
+            client_idle: Duration::from_secs(300),
+            settle_grace: Duration::from_millis(50),
+            server_idle: Duration::from_secs(600),
+            server_dial: Duration::from_secs(60),
+            server_queue_count: 1000,
+            server_queue_bytes: 4 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! [`Core`]: what all parts of a broker share. [`Broker`]: the handle that a program holds.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use store::{Store, StoreError};
+use xmpp::jid::{BareJid, Jid};
+
+use crate::config::BrokerConfig;
+use crate::environment::Environment;
+use crate::registry::{Registry, SessionHandle};
+use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow};
+
+/// What all parts of a broker share.
+pub struct Core {
+    /// The settings.
+    pub config: BrokerConfig,
+    /// The disk.
+    pub store: Store,
+    /// The clock and the random source.
+    pub env: Environment,
+    pub(crate) registry: Registry,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Core")
+    }
+}
+
+/// Where an address leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// An account of ours (which may not exist).
+    Account,
+    /// The server itself.
+    Server,
+    /// A service on a sub-domain of ours.
+    Service(&'a str),
+    /// Another server.
+    Remote(&'a str),
+}
+
+impl Core {
+    /// Tells where an address leads.
+    pub(crate) fn place<'a>(&self, jid: &'a Jid) -> Place<'a> {
+        let domain = jid.domainpart();
+        if domain == self.config.domain {
+            return if jid.localpart().is_some() { Place::Account } else { Place::Server };
+        }
+        match domain.strip_suffix(self.config.domain.as_str()).and_then(|rest| rest.strip_suffix('.')) {
+            Some(service) if self.config.services.iter().any(|s| s == service) => Place::Service(service),
+            _ => Place::Remote(domain),
+        }
+    }
+
+    /// Reads an account.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn account(&self, account: &str) -> Result<Option<AccountRow>, StoreError> {
+        let row = self.store.get(&ACCOUNTS.row(ACCOUNTS_OWNER, account.as_bytes())).await?;
+        row.map(|value| prost::Message::decode(value.as_slice()).map_err(|_| StoreError::Altered)).transpose()
+    }
+
+    /// Tells whether an account exists and is not closed.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn account_exists(&self, account: &str) -> Result<bool, StoreError> {
+        Ok(self.account(account).await?.is_some_and(|row| !row.closed))
+    }
+
+    /// Returns the address of a local user by name.
+    pub(crate) fn local_jid(&self, localpart: &str) -> Option<BareJid> {
+        BareJid::from_parts(Some(localpart), &self.config.domain).ok()
+    }
+
+    /// Lists the available resources of an account.
+    #[must_use]
+    pub fn available_sessions(&self, account: &str) -> Vec<Arc<SessionHandle>> {
+        self.registry.sessions(account, SessionHandle::is_available)
+    }
+
+    /// Tells whether an account has any session.
+    #[must_use]
+    pub fn has_sessions(&self, account: &str) -> bool {
+        !self.registry.sessions(account, |_| true).is_empty()
+    }
+
+    /// Counts the sessions of all accounts.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.registry.len()
+    }
+}
+
+/// A broker: a cheap handle to its [`Core`].
+#[derive(Debug, Clone)]
+pub struct Broker(Arc<Core>);
+
+impl Deref for Broker {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+impl Broker {
+    /// Makes a broker on a store.
+    #[must_use]
+    pub fn new(config: BrokerConfig, store: Store, env: Environment) -> Self {
+        Self(Arc::new(Core { config, store, env, registry: Registry::new() }))
+    }
+
+    /// Returns what all parts share.
+    #[must_use]
+    pub fn core(&self) -> &Arc<Core> {
+        &self.0
+    }
+}
+

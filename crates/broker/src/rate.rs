@@ -1,0 +1,100 @@
+//! [`TokenBucket`]: how much of something somebody may do, in virtual time.
+
+use std::time::Duration;
+
+use xmpp::time::Timestamp;
+
+/// A sustained rate and how much may be saved up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Tokens that come back per second; 0 switches the limit off.
+    pub per_second: u32,
+    /// Most tokens that can be saved up.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// No limit at all.
+    pub const UNLIMITED: Self = Self { per_second: 0, burst: 0 };
+
+    /// Divides both numbers, never below one.
+    #[must_use]
+    pub fn divided_by(self, divisor: u32) -> Self {
+        let divide = |n: u32| if n == 0 { 0 } else { (n / divisor.max(1)).max(1) };
+        Self { per_second: divide(self.per_second), burst: divide(self.burst) }
+    }
+}
+
+/// A bucket of tokens that refills with time. What was done is charged afterwards, so a bucket can be in debt; whoever
+/// is in debt waits, and nothing is refused.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenBucket {
+    rate: Rate,
+    /// The (virtual) time at which the bucket is full again, in microseconds.
+    full_at: i64,
+}
+
+impl TokenBucket {
+    /// Makes a full bucket.
+    #[must_use]
+    pub const fn new(rate: Rate) -> Self {
+        Self { rate, full_at: i64::MIN }
+    }
+
+    /// Takes tokens out.
+    pub fn charge(&mut self, now: Timestamp, count: usize) {
+        if self.rate.per_second == 0 {
+            return;
+        }
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let cost = count.saturating_mul(1_000_000) / i64::from(self.rate.per_second);
+        self.full_at = self.full_at.max(micros(now)).saturating_add(cost);
+    }
+
+    /// Returns the time from which there are tokens again, if there are none now.
+    #[must_use]
+    pub fn wait_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.rate.per_second == 0 {
+            return None;
+        }
+        let capacity = i64::from(self.rate.burst).saturating_mul(1_000_000) / i64::from(self.rate.per_second);
+        let ready = self.full_at.saturating_sub(capacity);
+        let wait = ready.saturating_sub(micros(now));
+        (wait > 0).then(|| now + Duration::from_millis(wait.unsigned_abs().div_ceil(1000)))
+    }
+}
+
+fn micros(at: Timestamp) -> i64 {
+    at.as_millis().saturating_mul(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_the_rest_waits_for_its_rate() {
+        let now = Timestamp::from_millis(1_000_000);
+        let mut bucket = TokenBucket::new(Rate { per_second: 10, burst: 5 });
+        bucket.charge(now, 5);
+        assert_eq!(bucket.wait_until(now), None);
+        bucket.charge(now, 1);
+        assert_eq!(bucket.wait_until(now), Some(now + Duration::from_millis(100)));
+        let later = now + Duration::from_millis(100);
+        assert_eq!(bucket.wait_until(later), None);
+    }
+
+    #[test]
+    fn no_rate_means_no_limit() {
+        let now = Timestamp::from_millis(0);
+        let mut bucket = TokenBucket::new(Rate::UNLIMITED);
+        bucket.charge(now, usize::MAX);
+        assert_eq!(bucket.wait_until(now), None);
+    }
+
+    #[test]
+    fn a_divided_rate_never_becomes_unlimited() {
+        let rate = Rate { per_second: 5, burst: 5 }.divided_by(10);
+        assert_eq!(rate, Rate { per_second: 1, burst: 1 });
+    }
+}
