@@ -313,6 +313,7 @@ const NAME: [bool; 256] = {
 };
 
 /// Tells whether character data needs no second look: the loop compiles to vector instructions.
+#[allow(clippy::manual_range_contains, reason = "the two comparisons stand as the vector unit does them")]
 fn is_plain(bytes: &[u8]) -> bool {
     !bytes.iter().fold(false, |odd, &b| odd | (b < 0x20) | (b >= 0x7f) | (b == b'&') | (b == b']') | (b == b'<'))
 }
