@@ -3,10 +3,13 @@
 
 pub mod backend;
 
+pub mod keys;
+
 mod cache;
 mod counters;
 mod days;
 mod error;
+mod private_file;
 mod store;
 mod table;
 mod transaction;

@@ -10,8 +10,8 @@ use std::io;
 use std::pin::Pin;
 
 pub mod memory;
-//#[cfg(feature = "sqlite")]
-//pub mod sqlite;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 /// A future of any executor.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
