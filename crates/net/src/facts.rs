@@ -1,6 +1,7 @@
 //! What a finished TLS handshake tells the stream above it.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The version of TLS in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +13,7 @@ pub enum TlsVersion {
 }
 
 /// What sign-in and federation need to know about the TLS connection below them.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFacts {
     /// The version in use.
     pub version: TlsVersion,
@@ -24,15 +25,11 @@ pub struct TlsFacts {
     pub peer_certificate: Option<PeerCertificate>,
 }
 
-impl fmt::Debug for TlsFacts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsFacts").field("version", &self.version).finish_non_exhaustive()
-    }
-}
-
-/// A certificate chain as presented. Whose it is has to be checked with [`crate::verify::verify_chain`].
+/// A certificate chain as presented.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
+    /// Checks the chain for a domain.
+    pub verified_domain_check: DomainCheck,
     /// The chain in DER, leaf first.
     pub chain: Vec<Vec<u8>>,
     /// SHA-256 of the leaf's SubjectPublicKeyInfo.
@@ -42,5 +39,35 @@ pub struct PeerCertificate {
 impl fmt::Debug for PeerCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PeerCertificate(<redacted>)")
+    }
+}
+
+/// Answers whether a chain is the one of a domain.
+#[derive(Clone)]
+pub struct DomainCheck(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl DomainCheck {
+    /// Wraps the check.
+    pub fn new(check: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+
+    /// Runs it for a domain.
+    pub fn verifies(&self, domain: &str) -> bool {
+        (self.0)(domain)
+    }
+}
+
+impl PartialEq for DomainCheck {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for DomainCheck {}
+
+impl fmt::Debug for DomainCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DomainCheck")
     }
 }

@@ -16,3 +16,5 @@ pub mod verify;
 pub mod wake;
 
 pub use service::Service;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

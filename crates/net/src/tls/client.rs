@@ -12,12 +12,13 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use xmpp::time::Timestamp;
+use xmpp::time::{Clock as _, Timestamp};
 
 use super::{EXPORTER_CONTEXT, EXPORTER_LABEL, TlsError, facts, provider};
 use crate::Service;
 use crate::certificate::server_end_point;
-use crate::facts::TlsFacts;
+use crate::clock::SystemClock;
+use crate::facts::{DomainCheck, TlsFacts};
 use crate::identity::ReloadableIdentity;
 use crate::names::to_ascii;
 use crate::verify::{Trust, verify_chain};
@@ -117,7 +118,10 @@ impl ClientTls {
         let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, EXPORTER_CONTEXT).ok();
         let leaf = connection.peer_certificates().and_then(<[_]>::first);
         let end_point = leaf.and_then(|leaf| server_end_point(leaf));
-        let facts = facts(connection, exporter, end_point);
+        let (service, trust) = (self.service, self.trust.clone());
+        let facts = facts(connection, exporter, end_point, |chain| {
+            DomainCheck::new(move |domain| verify_chain(&chain, domain, service, &trust, SystemClock.now()).is_ok())
+        });
         Ok((stream, facts))
     }
 

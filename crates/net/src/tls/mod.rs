@@ -20,7 +20,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 
 use crate::certificate::Pin;
-use crate::facts::{PeerCertificate, TlsFacts, TlsVersion};
+use crate::facts::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion};
 use crate::verify::VerifyError;
 
 pub use client::{ClientTls, Versions};
@@ -107,14 +107,21 @@ pub(crate) fn provider() -> &'static Arc<CryptoProvider> {
 }
 
 /// Reads the version and the peer's certificate off a finished handshake.
-fn facts(common: &CommonState, exporter: Option<[u8; 32]>, server_end_point: Option<Vec<u8>>) -> TlsFacts {
+fn facts(
+    common: &CommonState,
+    exporter: Option<[u8; 32]>,
+    server_end_point: Option<Vec<u8>>,
+    check: impl FnOnce(Arc<[Vec<u8>]>) -> DomainCheck,
+) -> TlsFacts {
     let version = match common.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => TlsVersion::Tls13,
         _ => TlsVersion::Tls12, // nothing older can be negotiated
     };
     let peer_certificate = common.peer_certificates().and_then(|chain| {
         let pin = Pin::of_certificate(chain.first()?).ok()?;
-        Some(PeerCertificate { chain: chain.iter().map(|der| der.to_vec()).collect(), spki_sha256: *pin.as_bytes() })
+        let chain: Vec<Vec<u8>> = chain.iter().map(|der| der.to_vec()).collect();
+        let verified_domain_check = check(Arc::from(chain.as_slice()));
+        Some(PeerCertificate { verified_domain_check, chain, spki_sha256: *pin.as_bytes() })
     });
     TlsFacts { version, exporter, server_end_point, peer_certificate }
 }

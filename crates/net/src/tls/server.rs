@@ -16,8 +16,14 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{EXPORTER_CONTEXT, EXPORTER_LABEL, TlsError, facts, provider};
-use crate::facts::TlsFacts;
+use crate::facts::{DomainCheck, TlsFacts};
+use xmpp::time::Clock as _;
+
+use crate::Service;
+use crate::clock::SystemClock;
+use crate::dial::Routes;
 use crate::identity::{Identity, ReloadableIdentity};
+use crate::verify::{Trust, verify_chain};
 
 /// Whom a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +41,7 @@ pub enum Purpose {
 pub struct ServerTls {
     purpose: Purpose,
     identities: Arc<ReloadableIdentity>,
+    peers: Option<(Trust, Routes)>,
     timeout: Duration,
 }
 
@@ -47,7 +54,15 @@ impl fmt::Debug for ServerTls {
 impl ServerTls {
     /// Serves `identities` to `purpose`, with 30 s for the handshake (security-design §6).
     pub fn new(purpose: Purpose, identities: Arc<ReloadableIdentity>) -> Self {
-        Self { purpose, identities, timeout: Duration::from_secs(30) }
+        Self { purpose, identities, peers: None, timeout: Duration::from_secs(30) }
+    }
+
+    /// Says whom to believe about the certificates of servers: the pins of a domain's static route, else `trust`.
+    /// Until this is set no certificate is believed, and peers have to use dialback.
+    #[must_use]
+    pub fn with_peer_trust(mut self, trust: Trust, routes: Routes) -> Self {
+        self.peers = Some((trust, routes));
+        self
     }
 
     /// Sets the time for the handshake.
@@ -72,7 +87,15 @@ impl ServerTls {
             .map_err(|error: std::io::Error| TlsError::from_io(&error))?;
         let connection = stream.get_ref().1;
         let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, EXPORTER_CONTEXT).ok();
-        let facts = facts(connection, exporter, served.server_end_point().map(<[u8]>::to_vec));
+        let peers = self.peers.clone();
+        let end_point = served.server_end_point().map(<[u8]>::to_vec);
+        let facts = facts(connection, exporter, end_point, |chain| {
+            DomainCheck::new(move |domain| {
+                let Some((trust, routes)) = &peers else { return false };
+                let trust = routes.trust_of(domain).unwrap_or_else(|| trust.clone());
+                verify_chain(&chain, domain, Service::Server, &trust, SystemClock.now()).is_ok()
+            })
+        });
         Ok((stream, facts))
     }
 
