@@ -1,2 +1,86 @@
-//! (in progress)
-fn main() {}
+//! The one command for everything around the code: `cargo xtask test`, `fuzz`, `setup`.
+
+mod licences;
+mod peers;
+mod run;
+mod style;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <command> [options]
+
+  test      everything: format, clippy, tests, interop with other servers and clients, short fuzz, licences
+              --yes         install missing peers without asking (also when CI is set)
+              --no-interop  leave out what needs other people's programs
+  fuzz      mutated input against every parser
+              --iterations N   per target (default 1000000)
+              --seed N         to repeat a run (default 1)
+  setup     install the peers that the interop tests talk to, and nothing else
+              --yes         without asking
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let options = Options(args.get(1..).unwrap_or_default().to_vec());
+    let outcome = match args.first().map(String::as_str) {
+        Some("test") => test(&options),
+        Some("fuzz") => fuzz(&options),
+        Some("setup") => peers::install(&options),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("\nxtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What stands behind the command.
+pub(crate) struct Options(Vec<String>);
+
+impl Options {
+    pub(crate) fn has(&self, flag: &str) -> bool {
+        self.0.iter().any(|a| a == flag)
+    }
+
+    fn number(&self, flag: &str, default: u64) -> Result<u64, String> {
+        let Some(at) = self.0.iter().position(|a| a == flag) else { return Ok(default) };
+        let value = self.0.get(at + 1).ok_or(format!("{flag} needs a number"))?;
+        value.parse().map_err(|_| format!("{flag}: {value:?} is not a number"))
+    }
+}
+
+fn test(options: &Options) -> Result<(), String> {
+    run::step("format", "cargo", &["fmt", "--all", "--check"])?;
+    style::check()?;
+    licences::check()?;
+    run::step("clippy", "cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    run::step("tests", "cargo", &["test", "--workspace"])?;
+    run::step("fuzz (short)", "cargo", &fuzz_command("20000", "1"))?;
+    if options.has("--no-interop") {
+        println!("\n== interop: left out on request, so this was not the whole test ==");
+        return Ok(());
+    }
+    peers::install(options)?;
+    run::step(
+        "interop",
+        "cargo",
+        &["test", "--package", "waxwing-tests", "--test", "interop", "--", "--test-threads=2"],
+    )
+}
+
+fn fuzz(options: &Options) -> Result<(), String> {
+    let iterations = options.number("--iterations", 1_000_000)?.to_string();
+    let seed = options.number("--seed", 1)?.to_string();
+    run::step("fuzz", "cargo", &fuzz_command(&iterations, &seed))
+}
+
+fn fuzz_command<'a>(iterations: &'a str, seed: &'a str) -> Vec<&'a str> {
+    vec!["run", "--release", "--package", "waxwing-fuzz", "--bin", "driver", "--", iterations, seed]
+}
