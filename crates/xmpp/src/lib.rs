@@ -18,8 +18,8 @@
 
 pub mod jid;
 pub mod ns;
-// pub mod sasl;
+pub mod sasl;
 pub mod stanza;
-// pub mod stream;
+pub mod stream;
 pub mod time;
 pub mod xml;

@@ -1,0 +1,228 @@
+//! Acknowledgements: who is responsible for a stanza (XEP-0198 §4).
+//!
+//! Two counters per direction and nothing else; resumption would keep these two values beyond the connection.
+
+use std::collections::VecDeque;
+
+use crate::xml::Frame;
+
+/// What can be wrong with an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AckError {
+    /// `h` is missing or not an unsigned 32-bit number.
+    NotANumber,
+    /// More was acknowledged than was sent.
+    HandledTooMany {
+        /// What the peer says it handled.
+        h: u32,
+        /// What was sent.
+        sent: u32,
+    },
+}
+
+/// Reads the attribute `h`.
+pub(super) fn parse_h(element: &Frame) -> Result<u32, AckError> {
+    let text = element.attr("h").ok_or(AckError::NotANumber)?;
+    // `parse` alone would take a leading plus sign
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or(AckError::NotANumber)
+}
+
+/// The stanzas that the peer has not acknowledged, each with what the caller wants to know about it.
+#[derive(Debug)]
+pub(super) struct Unacked<T> {
+    queue: VecDeque<(T, Frame)>,
+    /// The last `h`, modulo 2³².
+    acked: u32,
+    bytes: usize,
+    /// Stanzas sent since an acknowledgement was last requested.
+    unrequested: u32,
+}
+
+impl<T> Unacked<T> {
+    pub(super) fn new() -> Unacked<T> {
+        Unacked::starting_at(0)
+    }
+
+    fn starting_at(acked: u32) -> Unacked<T> {
+        Unacked { queue: VecDeque::new(), acked, bytes: 0, unrequested: 0 }
+    }
+
+    pub(super) fn push(&mut self, tag: T, frame: Frame) {
+        self.bytes = self.bytes.saturating_add(frame.len());
+        self.unrequested = self.unrequested.saturating_add(1);
+        self.queue.push_back((tag, frame));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Stanzas sent since [`Unacked::requested`].
+    pub(super) fn unrequested(&self) -> u32 {
+        self.unrequested
+    }
+
+    /// An `<r/>` is being written.
+    pub(super) fn requested(&mut self) {
+        self.unrequested = 0;
+    }
+
+    /// Forgets the stanzas that the peer has handled, and returns their tags, oldest first.
+    ///
+    /// `h` counts stanzas handled since the stream was enabled, modulo 2³². A repeated `h` returns nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError::HandledTooMany`] when `h` is ahead of what was sent; the queue is unchanged.
+    ///
+    /// Source: XEP-0198 v1.6.3 §4, §6.
+    pub(super) fn acknowledge(&mut self, h: u32) -> Result<Vec<T>, AckError> {
+        let newly = h.wrapping_sub(self.acked) as usize; // the counter wraps, so never compare it with `<`
+        if newly > self.queue.len() {
+            let sent = self.acked.wrapping_add(self.queue.len() as u32);
+            return Err(AckError::HandledTooMany { h, sent });
+        }
+        self.acked = h;
+        let tags = self.queue.drain(..newly).map(|(tag, frame)| {
+            self.bytes = self.bytes.saturating_sub(frame.len());
+            tag
+        });
+        let tags = tags.collect();
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new(); // an idle stream keeps no memory
+        }
+        Ok(tags)
+    }
+
+    pub(super) fn take(&mut self) -> Vec<(T, Frame)> {
+        self.bytes = 0;
+        std::mem::take(&mut self.queue).into()
+    }
+}
+
+/// What we have received and what we have taken responsibility for.
+#[derive(Debug, Default)]
+pub(super) struct Handled {
+    received: u32,
+    handled: u32,
+    /// The peer asked for an acknowledgement when this many had been received.
+    asked_at: Option<u32>,
+}
+
+impl Handled {
+    pub(super) fn received_one(&mut self) {
+        self.received = self.received.wrapping_add(1);
+    }
+
+    /// The caller is now responsible for `count` more; more than were received count as all.
+    pub(super) fn handle(&mut self, count: u32) {
+        let open = self.received.wrapping_sub(self.handled);
+        self.handled = self.handled.wrapping_add(count.min(open));
+    }
+
+    /// The peer wants to know.
+    pub(super) fn asked(&mut self) {
+        self.asked_at = Some(self.received);
+    }
+
+    /// The `h` to send, once everything received before the question has been handled. An answer before that would
+    /// tell the peer nothing, and it might not ask again.
+    pub(super) fn take_answer(&mut self) -> Option<u32> {
+        let target = self.asked_at?;
+        let still_open = self.received.wrapping_sub(self.handled);
+        let since_asked = self.received.wrapping_sub(target);
+        if still_open > since_asked {
+            return None;
+        }
+        self.asked_at = None;
+        Some(self.handled)
+    }
+
+    /// The present `h`.
+    pub(super) fn h(&self) -> u32 {
+        self.handled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ns;
+    use crate::xml::Element;
+
+    fn frame() -> Frame {
+        Frame::from_element(&Element::new("message", ns::CLIENT), ns::CLIENT)
+    }
+
+    #[test]
+    fn acknowledges_in_order_and_once() {
+        let mut unacked = Unacked::new();
+        for id in 0..5 {
+            unacked.push(id, frame());
+        }
+        assert_eq!((unacked.len(), unacked.bytes(), unacked.unrequested()), (5, 50, 5));
+        assert_eq!(unacked.acknowledge(2).unwrap(), [0, 1]);
+        assert_eq!(unacked.acknowledge(2).unwrap(), [] as [i32; 0]);
+        assert_eq!(unacked.bytes(), 30);
+        assert_eq!(unacked.acknowledge(6), Err(AckError::HandledTooMany { h: 6, sent: 5 }));
+        assert_eq!(unacked.acknowledge(1), Err(AckError::HandledTooMany { h: 1, sent: 5 }));
+        let left: Vec<i32> = unacked.take().into_iter().map(|(id, _)| id).collect();
+        assert_eq!(left, [2, 3, 4]);
+        assert_eq!(unacked.bytes(), 0);
+    }
+
+    #[test]
+    fn counters_wrap_at_two_to_the_32() {
+        let mut unacked = Unacked::starting_at(u32::MAX - 1);
+        for id in 0..4 {
+            unacked.push(id, frame());
+        }
+        assert_eq!(unacked.acknowledge(u32::MAX).unwrap(), [0]);
+        assert_eq!(unacked.acknowledge(1).unwrap(), [1, 2]);
+        assert_eq!(unacked.acknowledge(3), Err(AckError::HandledTooMany { h: 3, sent: 2 }));
+        assert_eq!(unacked.acknowledge(2).unwrap(), [3]);
+
+        let mut handled = Handled { received: u32::MAX, handled: u32::MAX, asked_at: None };
+        handled.received_one();
+        handled.received_one();
+        handled.asked();
+        assert_eq!(handled.take_answer(), None);
+        handled.handle(2);
+        assert_eq!(handled.take_answer(), Some(1));
+    }
+
+    #[test]
+    fn an_answer_waits_for_what_was_received_before_the_question() {
+        let mut handled = Handled::default();
+        handled.asked();
+        assert_eq!(handled.take_answer(), Some(0));
+        handled.received_one();
+        handled.received_one();
+        handled.asked();
+        handled.received_one();
+        handled.handle(1);
+        assert_eq!(handled.take_answer(), None);
+        handled.handle(1);
+        assert_eq!((handled.take_answer(), handled.take_answer()), (Some(2), None));
+        handled.handle(100);
+        assert_eq!(handled.h(), 3);
+    }
+
+    #[test]
+    fn only_plain_numbers_are_counts() {
+        let h = |value: Option<&str>| {
+            let element = Element::new("a", ns::SM).with_attr_opt("h", value);
+            parse_h(&Frame::from_element(&element, ns::CLIENT))
+        };
+        assert_eq!((h(Some("0")), h(Some("4294967295"))), (Ok(0), Ok(u32::MAX)));
+        for wrong in [None, Some(""), Some("-1"), Some("+1"), Some("4294967296"), Some("x"), Some(" 1")] {
+            assert_eq!(h(wrong), Err(AckError::NotANumber));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What all stream machines share: the scanner, one output buffer, the end.
+
+use bytes::Bytes;
+
+use super::ack::AckError;
+use super::entropy::{Entropy, Seed};
+use super::error::{Ending, Misbehaviour, StreamCondition, StreamError};
+use super::header::Outgoing;
+use crate::ns;
+use crate::xml::{Element, Frame, Limits, StreamHeader, StreamScanner, Token, escape_text};
+
+/// How far a stream is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// We have sent the closing tag and wait for the peer's.
+    Closing,
+    /// Nothing is read or written any more.
+    Over,
+}
+
+/// What a machine gets to see of the peer's stream.
+pub(super) enum Incoming {
+    Header(StreamHeader),
+    Frame(Frame),
+}
+
+/// One stream on one connection.
+#[derive(Debug)]
+pub(super) struct Wire {
+    content_ns: &'static str,
+    scanner: StreamScanner,
+    out: Vec<u8>,
+    pub(super) entropy: Entropy,
+    header_sent: bool,
+    phase: Phase,
+    ending: Option<Ending>,
+}
+
+impl Wire {
+    pub(super) fn new(content_ns: &'static str, limits: Limits, seed: Seed) -> Wire {
+        Wire {
+            content_ns,
+            scanner: StreamScanner::new(limits),
+            out: Vec::new(),
+            entropy: Entropy::new(seed),
+            header_sent: false,
+            phase: Phase::Open,
+            ending: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.phase != Phase::Over {
+            self.scanner.push(bytes);
+        }
+    }
+
+    /// The next token; the peer's closing tag, its stream error and XML errors are dealt with here.
+    pub(super) fn poll(&mut self) -> Option<Incoming> {
+        if self.phase == Phase::Over {
+            return None;
+        }
+        match self.scanner.poll() {
+            Ok(Some(Token::Close)) => {
+                self.send_close();
+                self.end(Ending::Closed);
+                None
+            }
+            Ok(Some(Token::Frame(frame))) if frame.is("error", ns::STREAM) => {
+                let known = frame.root().children().find_map(|child| StreamCondition::parse(child.name()));
+                self.send_close();
+                self.end(Ending::PeerError(known.unwrap_or(StreamCondition::UndefinedCondition)));
+                None
+            }
+            Ok(Some(Token::Open(header))) => Some(Incoming::Header(header)),
+            Ok(Some(Token::Frame(frame))) => Some(Incoming::Frame(frame)),
+            Ok(None) => None,
+            Err(error) => {
+                self.fail(error.into());
+                None
+            }
+        }
+    }
+
+    /// Ends the stream because of what the peer did.
+    pub(super) fn fail(&mut self, error: StreamError) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        if self.phase == Phase::Open {
+            self.send_header(None, None, None);
+            self.write_error(&error);
+            self.send_close();
+        }
+        self.end(Ending::Failed(error));
+    }
+
+    /// Closes the stream without an error and waits for the peer to do the same.
+    pub(super) fn close(&mut self) {
+        if self.phase == Phase::Open {
+            self.send_header(None, None, None);
+            self.send_close();
+            self.phase = Phase::Closing;
+        }
+    }
+
+    /// The connection is gone.
+    pub(super) fn lost(&mut self) {
+        if self.phase != Phase::Over {
+            self.end(Ending::Lost);
+        }
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.phase = Phase::Over;
+        self.ending = Some(ending);
+    }
+
+    fn send_close(&mut self) {
+        if self.phase == Phase::Open && self.header_sent {
+            self.out.extend_from_slice(b"</stream:stream>");
+        }
+    }
+
+    fn write_error(&mut self, error: &StreamError) {
+        let condition = StreamCondition::from(error).as_str();
+        let mut xml = format!("<stream:error><{condition} xmlns='{}'/>", ns::STREAM_ERRORS);
+        if let StreamError::PeerMisbehaved(rule) = error {
+            xml.push_str(&format!("<text xmlns='{}' xml:lang='en'>", ns::STREAM_ERRORS));
+            escape_text(&mut xml, &rule.to_string());
+            xml.push_str("</text>");
+            if let Misbehaviour::Ack(AckError::HandledTooMany { h, sent }) = rule {
+                // XEP-0198 §6
+                xml.push_str(&format!("<handled-count-too-high xmlns='{}' h='{h}' send-count='{sent}'/>", ns::SM));
+            }
+        }
+        xml.push_str("</stream:error>");
+        self.out.extend_from_slice(xml.as_bytes());
+    }
+
+    /// Writes our header, unless it is out already.
+    pub(super) fn send_header(&mut self, from: Option<&str>, to: Option<&str>, id: Option<&str>) {
+        if !self.header_sent {
+            let mut xml = String::new();
+            Outgoing { content_ns: self.content_ns, from, to, id }.write(&mut xml);
+            self.out.extend_from_slice(xml.as_bytes());
+            self.header_sent = true;
+        }
+    }
+
+    /// A new stream on the same connection, after TLS or SASL (RFC 6120 §4.3.3).
+    pub(super) fn restart(&mut self) {
+        self.scanner.restart();
+        self.header_sent = false;
+    }
+
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.scanner.set_limits(limits);
+    }
+
+    /// Bytes that were read but belong to no element yet.
+    pub(super) fn has_buffered(&self) -> bool {
+        self.scanner.has_buffered()
+    }
+
+    pub(super) fn write(&mut self, xml: &str) {
+        if self.phase == Phase::Open {
+            self.out.extend_from_slice(xml.as_bytes());
+        }
+    }
+
+    pub(super) fn write_element(&mut self, element: &Element) {
+        self.write(&element.to_xml(self.content_ns));
+    }
+
+    pub(super) fn write_frame(&mut self, frame: &Frame) {
+        if self.phase == Phase::Open {
+            self.out.extend_from_slice(frame.bytes());
+        }
+    }
+
+    /// Everything to write, in one piece; the buffer itself is given away.
+    pub(super) fn take_output(&mut self) -> Option<Bytes> {
+        (!self.out.is_empty()).then(|| Bytes::from(std::mem::take(&mut self.out)))
+    }
+
+    pub(super) fn take_ending(&mut self) -> Option<Ending> {
+        self.ending.take()
+    }
+
+    /// Whether stanzas can still be written.
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+}
