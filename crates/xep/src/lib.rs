@@ -11,10 +11,24 @@ mod claim;
 mod fault;
 
 pub mod caps;
+pub mod delay;
 pub mod disco;
+pub mod document;
+pub mod eme;
+pub mod encoding;
 pub mod forms;
+pub mod hints;
+pub mod nick;
+pub mod omemo;
+pub mod oob;
+pub mod origin;
+pub mod ping;
 pub mod policy;
+pub mod pubsub;
+pub mod receipts;
 pub mod rsm;
+pub mod sce;
+pub mod sid;
 
 pub use claim::{Claim, Status};
 pub use fault::Malformed;

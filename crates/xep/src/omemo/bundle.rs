@@ -111,7 +111,9 @@ impl BundleElement {
     pub fn to_element(&self, version: Version) -> Element {
         let (names, ns) = (names(version), version.ns());
         let prekeys = self.prekeys.iter().map(|prekey| {
-            Element::new(names.prekey, ns).with_attr(names.prekey_id, prekey.id.to_string()).with_text(base64(&prekey.key))
+            Element::new(names.prekey, ns)
+                .with_attr(names.prekey_id, prekey.id.to_string())
+                .with_text(base64(&prekey.key))
         });
         Element::new("bundle", ns)
             .with_child(

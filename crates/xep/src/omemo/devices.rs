@@ -118,10 +118,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_a_list() {
-        assert_eq!(
-            DeviceList::parse(&Element::new("list", NS_LEGACY)),
-            Ok((Version::Legacy, DeviceList::default()))
-        );
+        assert_eq!(DeviceList::parse(&Element::new("list", NS_LEGACY)), Ok((Version::Legacy, DeviceList::default())));
         assert!(DeviceList::parse(&Element::new("list", NS_OMEMO2)).is_err());
         assert!(DeviceList::parse(&Element::new("devices", "urn:xmpp:omemo:1")).is_err());
     }

@@ -74,11 +74,9 @@ impl Version {
     pub const fn bundle_options(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Legacy => &[("pubsub#persist_items", "true"), ("pubsub#access_model", "open")],
-            Self::Omemo2 => &[
-                ("pubsub#persist_items", "true"),
-                ("pubsub#access_model", "open"),
-                ("pubsub#max_items", "max"),
-            ],
+            Self::Omemo2 => {
+                &[("pubsub#persist_items", "true"), ("pubsub#access_model", "open"), ("pubsub#max_items", "max")]
+            }
         }
     }
 
