@@ -2,6 +2,8 @@
 //! (full text follows)
 
 pub mod backend;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 
 pub mod keys;
 
@@ -12,6 +14,8 @@ mod error;
 mod private_file;
 mod store;
 mod table;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod value;
 

@@ -171,3 +171,58 @@ impl Backend for MemoryBackend {
         Box::pin(std::future::ready(done))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{self, block_on};
+
+    fn put(backend: &MemoryBackend, key: &[u8]) -> Result<(), BackendError> {
+        let changes = vec![Change::Put(Row { key: key.to_vec(), value: b"v".to_vec() })];
+        block_on(backend.commit(Batch { changes, ..Batch::default() }))
+    }
+
+    fn has(backend: &MemoryBackend, key: &[u8]) -> Result<bool, BackendError> {
+        block_on(backend.get(key)).map(|value| value.is_some())
+    }
+
+    #[test]
+    fn it_conforms() {
+        conformance::run(|| Arc::new(MemoryBackend::new()));
+    }
+
+    #[test]
+    fn a_power_cut_keeps_what_was_acknowledged_and_decides_the_rest_by_its_seed() {
+        for (seed, last_survives) in [(0, false), (1, true)] {
+            let backend = MemoryBackend::new();
+            backend.inject(Fault::PowerCut { after_commits: 2, seed });
+            assert_eq!(put(&backend, b"1"), Ok(()));
+            assert_eq!(put(&backend, b"2"), Ok(()));
+            assert_eq!(put(&backend, b"3"), Err(BackendError::Closed));
+            assert!(!backend.is_powered());
+            assert_eq!(put(&backend, b"4"), Err(BackendError::Closed));
+            assert_eq!(has(&backend, b"1"), Err(BackendError::Closed));
+            backend.restart();
+            assert_eq!(has(&backend, b"1"), Ok(true));
+            assert_eq!(has(&backend, b"2"), Ok(true));
+            assert_eq!(has(&backend, b"3"), Ok(last_survives));
+            assert_eq!(has(&backend, b"4"), Ok(false));
+            assert_eq!(put(&backend, b"5"), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_refuses_to_write_and_lets_delete() {
+        let backend = MemoryBackend::new();
+        put(&backend, b"1").unwrap();
+        backend.inject(Fault::DiskFull);
+        assert_eq!(put(&backend, b"2"), Err(BackendError::DiskFull));
+        assert_eq!(has(&backend, b"1"), Ok(true));
+        let changes = vec![Change::Delete { key: b"1".to_vec() }];
+        assert_eq!(block_on(backend.commit(Batch { changes, ..Batch::default() })), Ok(()));
+        backend.inject(Fault::ReadOnly);
+        assert_eq!(put(&backend, b"2"), Err(BackendError::ReadOnly));
+        backend.inject(Fault::None);
+        assert_eq!(put(&backend, b"2"), Ok(()));
+    }
+}
