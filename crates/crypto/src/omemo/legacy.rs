@@ -56,9 +56,6 @@ impl Rules for Legacy {
     const X3DH_INFO: &'static [u8] = b"WhisperText";
     const ROOT_INFO: &'static [u8] = b"WhisperRatchet";
     const MESSAGE_INFO: &'static [u8] = b"WhisperMessageKeys";
-    /// libsignal sends `previous_counter` one short and never reads it; it keeps five chains open instead, and so do we,
-    /// or the last message of a chain would be lost when it arrives late.
-    const OPEN_CHAINS: usize = 5;
 
     fn identity_bytes(key: &IdentityKey) -> Option<Vec<u8>> {
         Some(key.to_legacy().to_vec())

@@ -55,6 +55,8 @@ pub const PREKEY_COUNT: usize = 100;
 pub const PREKEY_REFILL_BELOW: usize = 50;
 /// The most message keys kept for messages that have not arrived, per session and per message.
 pub const MAX_SKIPPED: usize = 1000;
+/// How many receiving chains stay open per session.
+pub const MAX_RECEIVING_CHAINS: usize = 5;
 /// From which counter on a message calls for a heartbeat (XEP-0384 §6).
 pub const HEARTBEAT_COUNTER: u32 = 53;
 /// How many superseded sessions are kept per peer device.
@@ -67,3 +69,6 @@ pub const MAX_WIRE_BYTES: usize = 2048;
 pub const MAX_KEY_MATERIAL_BYTES: usize = 256;
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
+
+#[cfg(test)]
+mod tests;

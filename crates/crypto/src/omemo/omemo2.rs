@@ -58,8 +58,6 @@ impl Rules for Omemo2 {
     const X3DH_INFO: &'static [u8] = b"OMEMO X3DH";
     const ROOT_INFO: &'static [u8] = b"OMEMO Root Chain";
     const MESSAGE_INFO: &'static [u8] = b"OMEMO Message Key Material";
-    /// `pn` says exactly where a chain ended, so a finished chain is not needed again.
-    const OPEN_CHAINS: usize = 1;
 
     fn identity_bytes(key: &IdentityKey) -> Option<Vec<u8>> {
         key.ed25519().map(|bytes| bytes.to_vec())

@@ -70,8 +70,6 @@ pub(super) trait Rules: 'static {
     const X3DH_INFO: &'static [u8];
     const ROOT_INFO: &'static [u8];
     const MESSAGE_INFO: &'static [u8];
-    /// How many receiving chains stay open; the rest live on as skipped keys only.
-    const OPEN_CHAINS: usize;
 
     /// The identity key as associated data and key exchanges carry it. `None` when the needed form is unknown.
     fn identity_bytes(key: &IdentityKey) -> Option<Vec<u8>>;

@@ -4,8 +4,8 @@
 //! message skipped over. Decryption works on a copy, which replaces the state only after MAC and padding have been checked.
 //!
 //! Source: XEP-0384 §4.3 and the Double Ratchet document as summarised in `signal-protocols-summary.md` §4. Where a new
-//! receiving chain begins, the keys that the old one still owes (`pn`) are kept, as the document says; a profile may keep
-//! old chains open as well ([`Rules::OPEN_CHAINS`]).
+//! receiving chain begins, the keys that the old one still owes (`pn`) are kept, as the document says. Five chains stay open
+//! besides: libsignal sends `pn` one short and never reads it, so the last message of a chain may still come.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -13,11 +13,11 @@ use std::marker::PhantomData;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::MAX_SKIPPED;
 use super::error::Undecryptable;
 use super::kdf::{self, MessageKeys};
 use super::keys::{DhPair, RatchetKey};
 use super::profile::{Framed, Header, Rules};
+use super::{MAX_RECEIVING_CHAINS, MAX_SKIPPED};
 use crate::{Random, Secret};
 
 /// A chain of message keys, for sending.
@@ -184,7 +184,7 @@ impl<P: Rules> Ratchet<P> {
         let (root, key) = kdf::root_step(&self.root, &self.own.agree(peer.as_bytes())?, P::ROOT_INFO);
         self.root = root;
         self.receiving.push(ReceivingChain { ratchet: *peer, key, next: 0, heartbeat: false });
-        let surplus = self.receiving.len().saturating_sub(P::OPEN_CHAINS);
+        let surplus = self.receiving.len().saturating_sub(MAX_RECEIVING_CHAINS);
         self.receiving.drain(..surplus);
         self.previous = self.sending.as_ref().map_or(0, |chain| chain.next);
         self.own = DhPair::generate(random);
