@@ -167,3 +167,6 @@ impl Store {
         Ok(Swept { removed_count, next })
     }
 }
+
+#[cfg(test)]
+mod tests;

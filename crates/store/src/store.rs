@@ -369,3 +369,6 @@ impl SelfRow {
         Ok(Self { instance: InstanceId(*instance), generation: u64::from_le_bytes(generation) })
     }
 }
+
+#[cfg(test)]
+mod tests;
