@@ -11,6 +11,7 @@ mod claim;
 mod fault;
 
 pub mod caps;
+pub mod commands;
 pub mod delay;
 pub mod disco;
 pub mod document;
@@ -18,6 +19,8 @@ pub mod eme;
 pub mod encoding;
 pub mod forms;
 pub mod hints;
+pub mod ibr;
+pub mod invites;
 pub mod nick;
 pub mod omemo;
 pub mod oob;
@@ -26,9 +29,11 @@ pub mod ping;
 pub mod policy;
 pub mod pubsub;
 pub mod receipts;
+pub mod roster;
 pub mod rsm;
 pub mod sce;
 pub mod sid;
+pub mod upload;
 
 pub use claim::{Claim, Status};
 pub use fault::Malformed;

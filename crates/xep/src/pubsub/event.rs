@@ -1,5 +1,6 @@
 //! Notifications (XEP-0060 §7.1.2, §7.2.2, §8).
 
+use xmpp::jid::BareJid;
 use xmpp::xml::Element;
 
 use super::config::NodeConfig;
@@ -89,6 +90,29 @@ impl Event {
             "configuration" => Self::Configured { node: node()?, config: None },
             _ => return Ok(None),
         }))
+    }
+
+    /// Reads the notification in a message, with the account whose node it is about.
+    ///
+    /// An account speaks for its own nodes only, and only its server can send from the bare address: what comes from a
+    /// full address is somebody's own words and counts as none. A message without `from` comes from `own`, the
+    /// receiver's own account (RFC 6120 §8.1.2.1).
+    ///
+    /// # Errors
+    ///
+    /// As [`Event::inside`].
+    pub fn of_account(message: &Element, own: &BareJid) -> Result<Option<(BareJid, Self)>, Malformed> {
+        let owner = match message.attr("from") {
+            None => own.clone(),
+            Some(from) => match BareJid::parse(from) {
+                Ok(from) => from,
+                Err(_) => return Ok(None),
+            },
+        };
+        if message.attr("type") == Some("error") {
+            return Ok(None);
+        }
+        Ok(Self::inside(message)?.map(|event| (owner, event)))
     }
 
     /// Writes the `<event/>`.

@@ -101,6 +101,23 @@ fn events_come_back_the_same() {
 }
 
 #[test]
+fn x04_an_account_speaks_for_its_own_nodes_only() {
+    let own = jid("alice@example.org").bare();
+    let event = Event::published("n", Item::new("current", payload()));
+    let message = |from: Option<&str>| {
+        Element::new("message", "jabber:client").with_attr_opt("from", from).with_child(event.to_element())
+    };
+    let owner = |from| Event::of_account(&message(from), &own).map(|found| found.map(|(owner, _)| owner));
+    assert_eq!(owner(None), Ok(Some(own.clone())));
+    assert_eq!(owner(Some("alice@example.org")), Ok(Some(own.clone())));
+    assert_eq!(owner(Some("bob@example.org")), Ok(Some(jid("bob@example.org").bare())), "never as one's own");
+    assert_eq!(owner(Some("alice@example.org/phone")), Ok(None), "a client cannot speak for the account");
+    assert_eq!(owner(Some("@")), Ok(None));
+    let error = message(Some("bob@example.org")).with_attr("type", "error");
+    assert_eq!(Event::of_account(&error, &own), Ok(None), "a bounce repeats what we sent");
+}
+
+#[test]
 fn answers_hold_what_the_client_reads() {
     let items = vec![Item::new("1", payload()), Item::new("2", payload())];
     let answer = Answer::Items { node: "n".into(), items: items.clone() };
