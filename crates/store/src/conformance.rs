@@ -3,13 +3,11 @@
 //! A backend runs it in a line: `conformance::run(|| Arc::new(MemoryBackend::new()))`. Each case gets a fresh, empty
 //! backend. The suite panics at the first deviation, as tests do.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 
 use crate::backend::{Backend, BackendError, Batch, Change, Direction, Expectation, KeyRange, Row};
+use crate::block_on;
 
 /// Runs the whole suite, each case on a new empty backend.
 ///
@@ -33,24 +31,6 @@ pub fn run(fresh: impl Fn() -> Arc<dyn Backend>) {
     }
 }
 
-/// Waits for a future on this thread, for programs and tests without an executor.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
 fn put(key: &[u8], value: &[u8]) -> Change {
     Change::Put(Row { key: key.to_vec(), value: value.to_vec() })
 }
@@ -63,9 +43,12 @@ fn commit(backend: &Arc<dyn Backend>, changes: Vec<Change>) {
     block_on(backend.commit(Batch { changes, ..Batch::default() })).expect("the commit succeeds");
 }
 
+/// A key, and how its value began.
+type AsRead<'a> = (&'a [u8], Option<&'a [u8]>);
+
 fn commit_expecting(
     backend: &Arc<dyn Backend>,
-    expectations: &[(&[u8], Option<&[u8]>)],
+    expectations: &[AsRead],
     changes: Vec<Change>,
 ) -> Result<(), BackendError> {
     let expectations = expectations
@@ -146,7 +129,7 @@ fn keys_and_values_are_opaque(backend: &Arc<dyn Backend>) {
 fn expectations_hold_or_nothing_is_written(backend: &Arc<dyn Backend>) {
     commit(backend, vec![put(b"a", b"abc")]);
     let change = || vec![put(b"x", b"new"), delete(b"a")];
-    let conflicts: [&[(&[u8], Option<&[u8]>)]; 5] = [
+    let conflicts: [&[AsRead]; 5] = [
         &[(b"a", None)],
         &[(b"a", Some(b"abd"))],
         &[(b"a", Some(b"abcd"))],

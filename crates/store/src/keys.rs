@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crypto::seal::{KeyFile, KeyFileError};
 use zeroize::Zeroizing;
 
-use crate::private_file::{self, Refused};
+use crate::private_file;
 
 /// The usual name of a key file.
 pub const FILE_NAME: &str = "wxkeys.cbor";
@@ -89,15 +89,6 @@ impl std::error::Error for KeysError {}
 impl From<KeyFileError> for KeysError {
     fn from(error: KeyFileError) -> Self {
         Self::Content(error)
-    }
-}
-
-impl From<Refused> for KeysError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Exposed => Self::Exposed,
-            Refused::Io(kind) => io::Error::from(kind).into(),
-        }
     }
 }
 

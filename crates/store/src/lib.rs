@@ -1,5 +1,57 @@
 //! The disk: typed tables, sealed at rest, over backends of three methods.
-//! (full text follows)
+//!
+//! This crate knows how the programs keep what they must remember, and where the key to it lies. It knows no XMPP: owners,
+//! names and values are bytes.
+//!
+//! # From the outside in
+//!
+//! | | what it owns |
+//! |---|---|
+//! | [`Table`], [`Key`] | how a row is named: table, owner, and a name or a number |
+//! | [`Store`] | the handle: reads, lists, ordered scans, counters; seals and opens every row; a cache in front |
+//! | [`Transaction`] | changes that happen together or not at all, and what they were decided upon |
+//! | [`Day`] | rows that must become unreadable on time: one key per UTC day, erased to forget the day |
+//! | [`backend`] | an ordered map of opaque bytes, in [memory](backend::memory) or in SQLite |
+//! | [`keys`] | the key file, outside the data directory |
+//!
+//! Every change is *load, decide, commit*: read what is needed, decide with plain values, then put the changes and what was
+//! read ([`Transaction::expect`]) into one transaction. A commit is durable when it returns. If a row has changed meanwhile it
+//! fails with [`StoreError::Conflict`], and the decision is made again. Commits of concurrent callers share one sync of the
+//! disk, so many small ones are as good as few large ones.
+//!
+//! # What a thief of the disk sees
+//!
+//! How many rows there are, their size classes, which rows belong to the same unnamed owner of the same unnamed table, and
+//! the order in which they were written. No name, no address, no value (`crypto::seal`). Whoever can write to the files can
+//! remove rows or put back older versions of them, which only the generation in the key file detects
+//! ([`Store::continuity`]); he cannot make, alter or move one.
+//!
+//! # Use
+//!
+//! ```
+//! use std::sync::Arc;
+//! use waxwing_store::{Store, StoreError, Table, block_on};
+//!
+//! const CONTACTS: Table = Table::new("contacts");
+//!
+//! # fn main() -> Result<(), StoreError> {
+//! let store = Store::in_memory(Arc::new(crypto::random::SeededRandom::new(1)));
+//! let key = CONTACTS.row(b"alice", b"bob");
+//! block_on(async {
+//!     let known = store.get(&key).await?;
+//!     let mut transaction = store.transaction();
+//!     transaction.expect(&key, known.as_ref());
+//!     transaction.put(&key, b"a friend");
+//!     transaction.commit().await?;
+//!     assert_eq!(store.get(&key).await?.as_deref(), Some(&b"a friend"[..]));
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! `examples/diary.rs` does the same with a key file and SQLite. The futures work on any executor; no type of one is in the
+//! interface. Features: `sqlite` (default) brings [`backend::sqlite`]; `conformance` brings the suite that every backend
+//! must pass.
 
 pub mod backend;
 #[cfg(any(test, feature = "conformance"))]
@@ -7,6 +59,7 @@ pub mod conformance;
 
 pub mod keys;
 
+mod blocking;
 mod cache;
 mod counters;
 mod days;
@@ -20,6 +73,7 @@ mod transaction;
 mod value;
 
 pub use backend::{Backend, BackendError, BoxFuture, Direction};
+pub use blocking::block_on;
 pub use crypto::seal::InstanceId;
 pub use days::{Day, SweepPosition, Swept};
 pub use error::{Remedy, StoreError};

@@ -6,22 +6,8 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Why a file is not (or not private) where it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// Others can read it, and that could not be changed.
-    Exposed,
-    Io(io::ErrorKind),
-}
-
-impl From<io::Error> for Refused {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error.kind())
-    }
-}
-
 /// Makes `path`, and what is missing above it, for the owner only. A directory that exists stays as it is.
-pub(crate) fn create_directory(path: &Path) -> Result<(), Refused> {
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
@@ -29,7 +15,7 @@ pub(crate) fn create_directory(path: &Path) -> Result<(), Refused> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    Ok(builder.create(path)?)
+    builder.create(path)
 }
 
 /// Options for writing a file that only the owner can read from its first moment.
@@ -39,15 +25,6 @@ pub(crate) fn private_options() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
-}
-
-/// Makes an empty file where there is none, and takes away the permissions of others where there is one.
-pub(crate) fn create_or_tighten(path: &Path) -> Result<(), Refused> {
-    let file = private_options().create(true).truncate(false).open(path)?;
-    if is_exposed(&file.metadata()?) {
-        tighten(&file).map_err(|_| Refused::Exposed)?;
-    }
-    Ok(())
 }
 
 /// Whether group or others have any permission.
@@ -62,14 +39,13 @@ pub(crate) fn is_exposed(_: &fs::Metadata) -> bool {
     false
 }
 
-#[cfg(unix)]
-fn tighten(file: &fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn tighten(_: &fs::File) -> io::Result<()> {
+/// Takes away the permissions of group and others.
+#[cfg(feature = "sqlite")]
+pub(crate) fn tighten(file: &fs::File) -> io::Result<()> {
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    #[cfg(not(unix))]
+    let _ = file;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crypto::seal::{InstanceId, MasterKey};
 use crate::backend::Backend;
 use crate::{Store, StoreError};
 
-pub(crate) use crate::conformance::block_on;
+pub(crate) use crate::block_on;
 
 /// A directory of its own, removed with everything in it at the end of the test.
 pub(crate) struct TempDirectory(PathBuf);

@@ -175,7 +175,7 @@ impl Backend for MemoryBackend {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::{self, block_on};
+    use crate::{block_on, conformance};
 
     fn put(backend: &MemoryBackend, key: &[u8]) -> Result<(), BackendError> {
         let changes = vec![Change::Put(Row { key: key.to_vec(), value: b"v".to_vec() })];

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use base64::Engine as _;
 use crypto::Secret;
 use crypto::random::SeededRandom;
 
@@ -289,6 +288,7 @@ fn a_seized_disk_shows_no_name_and_no_value() {
 /// A text raw, in hex, in base64 at its three phases (without the ends, which depend on what is around), in UTF-16.
 #[cfg(feature = "sqlite")]
 fn encodings(canary: &[u8]) -> Vec<Vec<u8>> {
+    use base64::Engine as _;
     let mut forms = vec![canary.to_vec(), hex::encode(canary).into_bytes(), hex::encode_upper(canary).into_bytes()];
     for phase in 0..3 {
         let shifted = [&[0; 3][..phase], canary].concat();

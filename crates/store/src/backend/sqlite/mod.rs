@@ -9,6 +9,7 @@
 //! index entries than whole rows.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,12 +63,16 @@ impl SqliteBackend {
     /// As [`SqliteBackend::open`].
     pub fn open_with(path: &Path, options: &SqliteOptions) -> Result<Self, BackendError> {
         if let Some(directory) = path.parent() {
-            private_file::create_directory(directory).map_err(|error| refused(&error))?;
+            private_file::create_directory(directory).map_err(refused)?;
         }
-        private_file::create_or_tighten(path).map_err(|error| refused(&error))?;
+        create_or_tighten(path)?;
         let lock = lock(path)?;
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        schema::prepare(&mut connection, options)?;
+        schema::prepare(&mut connection, options).map_err(|error| match error {
+            // The file did open for writing: what cannot be made is the journal, in a directory that is read-only.
+            BackendError::NoAccess => BackendError::ReadOnly,
+            other => other,
+        })?;
         let readers = Readers::start(|| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
         let group_commits = Arc::new(AtomicU64::new(0));
         let writer = Writer::start(connection, Arc::clone(&group_commits))?;
@@ -105,8 +110,8 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, BackendError> {
 /// Keeps other processes out: their commits would make this one's cache wrong.
 fn lock(path: &Path) -> Result<File, BackendError> {
     let path = beside(path, ".lock");
-    private_file::create_or_tighten(&path).map_err(|error| refused(&error))?;
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| BackendError::from(&error))?;
+    create_or_tighten(&path)?;
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(refused)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(BackendError::InUse),
@@ -120,11 +125,19 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Makes an empty file where there is none, and takes away the permissions of others where there is one.
+fn create_or_tighten(path: &Path) -> Result<(), BackendError> {
+    let file = private_file::private_options().create(true).truncate(false).open(path).map_err(refused)?;
+    if private_file::is_exposed(&file.metadata().map_err(refused)?) {
+        private_file::tighten(&file).map_err(|_| BackendError::Exposed)?;
+    }
+    Ok(())
+}
+
 /// The meaning of a refusal while opening: where we may not make files, the directory is read-only to us.
-fn refused(error: &private_file::Refused) -> BackendError {
-    match error {
-        private_file::Refused::Exposed => BackendError::Exposed,
-        private_file::Refused::Io(std::io::ErrorKind::PermissionDenied) => BackendError::ReadOnly,
-        private_file::Refused::Io(kind) => BackendError::from(&std::io::Error::from(*kind)),
+fn refused(error: io::Error) -> BackendError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => BackendError::ReadOnly,
+        _ => BackendError::from(&error),
     }
 }
