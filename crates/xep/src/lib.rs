@@ -34,6 +34,7 @@ pub mod rsm;
 pub mod sce;
 pub mod sid;
 pub mod upload;
+pub mod uri;
 
 pub use claim::{Claim, Status};
 pub use fault::Malformed;
