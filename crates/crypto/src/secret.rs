@@ -12,6 +12,18 @@ use crate::Random;
 /// `N` secret bytes, erased when dropped and compared in constant time.
 ///
 /// The bytes live on the heap: moving a `Secret` moves a pointer, so no copies stay behind on the stack.
+///
+/// It cannot be printed or copied by accident:
+///
+/// ```compile_fail
+/// let secret = waxwing_crypto::Secret::new([0; 32]);
+/// println!("{secret:?}");
+/// ```
+///
+/// ```compile_fail
+/// let secret = waxwing_crypto::Secret::new([0; 32]);
+/// let copy = secret.clone();
+/// ```
 pub struct Secret<const N: usize>(Box<[u8; N]>);
 
 impl<const N: usize> Secret<N> {

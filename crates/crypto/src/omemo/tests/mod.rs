@@ -4,6 +4,7 @@ mod attacks;
 mod devices;
 mod properties;
 mod vectors;
+mod wycheproof;
 
 use super::*;
 use crate::random::SeededRandom;
