@@ -18,6 +18,31 @@ pub const OFFLINE_QUOTA: Table = Table::new("offline-quota");
 /// Servers known by configuration. Point rows of the owner `peers`, named by domain: [`PeerRow`].
 pub const PEERS: Table = Table::new("peers");
 
+/// Invitations. Point rows of the owner `invites`, named by token: [`InviteRow`].
+pub const INVITES: Table = Table::new("invites");
+/// How many invitations an account has made today. Point rows, named `quota`: [`DayQuotaRow`].
+pub const INVITE_QUOTA: Table = Table::new("invite-quota");
+/// Names that an invitation keeps for somebody. Point rows of the owner `names`, named by bare address: [`ReservedRow`].
+pub const RESERVED: Table = Table::new("reserved");
+/// Nodes of personal services. Point rows, named by node: [`NodeRow`].
+pub const PEP_NODES: Table = Table::new("pep-nodes");
+/// Items of a node. Point rows of the owner "account NUL node", named by the id of the item: [`ItemRow`].
+pub const PEP_ITEMS: Table = Table::new("pep-items");
+/// Uploaded files. Point rows of the owner `uploads`, named by the random name of the file: [`UploadRow`].
+pub const UPLOADS: Table = Table::new("uploads");
+/// Which files an account has uploaded. Point rows, named by the random name of the file: [`UploadOfRow`].
+pub const UPLOADS_OF: Table = Table::new("uploads-of");
+/// Content of uploaded files. Ordered rows of the owner "random name of the file", under a key per day: bytes.
+pub const UPLOAD_CHUNKS: Table = Table::new("upload-chunks");
+/// How much an account has uploaded today. Point rows, named `quota`: [`DayQuotaRow`].
+pub const UPLOAD_QUOTA: Table = Table::new("upload-quota");
+
+/// The owner of the rows of [`INVITES`].
+pub const INVITES_OWNER: &[u8] = b"invites";
+/// The owner of the rows of [`RESERVED`].
+pub const RESERVED_OWNER: &[u8] = b"names";
+/// The owner of the rows of [`UPLOADS`].
+pub const UPLOADS_OWNER: &[u8] = b"uploads";
 /// The owner of the rows of [`ACCOUNTS`].
 pub const ACCOUNTS_OWNER: &[u8] = b"accounts";
 /// The owner of the rows of [`PEERS`].
@@ -126,4 +151,114 @@ pub struct PeerRow {
     /// SHA-256 over its SubjectPublicKeyInfo.
     #[prost(bytes = "vec", optional, tag = "3")]
     pub pin: Option<Vec<u8>>,
+}
+
+/// An invitation.
+#[derive(Clone, PartialEq, Message)]
+pub struct InviteRow {
+    /// The token that stands in the link.
+    #[prost(string, tag = "1")]
+    pub token: String,
+    /// The account that invites; the operator where there is none.
+    #[prost(string, optional, tag = "2")]
+    pub inviter: Option<String>,
+    /// Whether the token makes an account.
+    #[prost(bool, tag = "3")]
+    pub may_register: bool,
+    /// The bare address that is kept for who comes.
+    #[prost(string, optional, tag = "4")]
+    pub jid: Option<String>,
+    /// Whether inviter and invited get into each other's contact lists, with presence.
+    #[prost(bool, tag = "5")]
+    pub subscribes: bool,
+    /// When it ends, in milliseconds since the Unix epoch.
+    #[prost(int64, tag = "6")]
+    pub expires_at: i64,
+}
+
+/// What was used up on one day.
+#[derive(Clone, PartialEq, Message)]
+pub struct DayQuotaRow {
+    /// The UTC day since the Unix epoch.
+    #[prost(int64, tag = "1")]
+    pub day: i64,
+    /// How much.
+    #[prost(uint64, tag = "2")]
+    pub used: u64,
+}
+
+/// A name that an invitation keeps.
+#[derive(Clone, PartialEq, Message)]
+pub struct ReservedRow {
+    /// The token of the invitation.
+    #[prost(string, tag = "1")]
+    pub token: String,
+    /// When it ends, in milliseconds since the Unix epoch.
+    #[prost(int64, tag = "2")]
+    pub expires_at: i64,
+}
+
+/// A node of a personal service.
+#[derive(Clone, PartialEq, Message)]
+pub struct NodeRow {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub node: String,
+    /// Its settings, as the form in which they travel (XEP-0060 §8.2).
+    #[prost(string, tag = "2")]
+    pub config: String,
+    /// Ids of its items, oldest first.
+    #[prost(string, repeated, tag = "3")]
+    pub ids: Vec<String>,
+    /// Addresses that get notifications because they asked.
+    #[prost(string, repeated, tag = "4")]
+    pub subscribers: Vec<String>,
+    /// Bare addresses that may read a node with a white list.
+    #[prost(string, repeated, tag = "5")]
+    pub members: Vec<String>,
+    /// Bare addresses that may not read at all.
+    #[prost(string, repeated, tag = "6")]
+    pub outcasts: Vec<String>,
+}
+
+/// An item of a node.
+#[derive(Clone, PartialEq, Message)]
+pub struct ItemRow {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// What was published, as XML.
+    #[prost(string, tag = "2")]
+    pub payload: String,
+    /// When it was published, in milliseconds since the Unix epoch.
+    #[prost(int64, tag = "3")]
+    pub at: i64,
+}
+
+/// An uploaded file, or the place for one.
+#[derive(Clone, PartialEq, Message)]
+pub struct UploadRow {
+    /// Its random name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Who asked for the place.
+    #[prost(string, tag = "2")]
+    pub account: String,
+    /// Its exact size.
+    #[prost(uint64, tag = "3")]
+    pub size_bytes: u64,
+    /// It is there; before that, there is only a place for it.
+    #[prost(bool, tag = "4")]
+    pub complete: bool,
+    /// When it ends, in milliseconds since the Unix epoch.
+    #[prost(int64, tag = "5")]
+    pub expires_at: i64,
+}
+
+/// Which file an account has uploaded.
+#[derive(Clone, PartialEq, Message)]
+pub struct UploadOfRow {
+    /// Its random name.
+    #[prost(string, tag = "1")]
+    pub name: String,
 }
