@@ -299,6 +299,27 @@ mod tests {
         assert_eq!(KeyFile::parse(&vec![0; MAX_FILE_BYTES + 1]).err(), Some(KeyFileError::Damaged));
     }
 
+    /// Whatever single byte is changed: the file is refused, or it is the one encoding of something else.
+    #[test]
+    fn no_altered_file_is_read_in_two_ways() {
+        let random = SeededRandom::new(3);
+        let mut file = KeyFile::new(Slot::plain(&master()), &random);
+        file.slots.push(Slot::passphrase(&master(), b"tea", PassphraseCost::FLOOR, &random).unwrap());
+        let bytes = file.encode();
+        let mut refused = 0;
+        for at in 0..bytes.len() {
+            for change in [0x01, 0x20, 0x80] {
+                let mut altered = bytes.to_vec();
+                altered[at] ^= change;
+                match KeyFile::parse(&altered) {
+                    Ok(read) => assert_eq!(*read.encode(), altered, "byte {at}"),
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        assert!(refused > 50, "{refused} refused: every change of the structure");
+    }
+
     #[test]
     fn newer_versions_and_unknown_slots_say_so() {
         let bytes = KeyFile::new(Slot::plain(&master()), &SeededRandom::new(1)).encode();

@@ -78,18 +78,18 @@ impl PassphraseSlot {
         cost: PassphraseCost,
         random: &dyn Random,
     ) -> Result<Self, KeyFileError> {
+        let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_BYTES]);
+        random.fill(&mut salt);
+        random.fill(&mut nonce);
+        let derived = derive(passphrase, &salt, cost)?;
         let mut slot = Self {
             cost,
-            salt: [0; SALT_BYTES],
-            nonce: [0; NONCE_BYTES],
-            commit: [0; COMMIT_BYTES],
-            wrapped: *master.secret().expose(),
+            salt,
+            nonce,
+            commit: *derived.commit.expose(),
+            wrapped: *master.secret().expose(), // until the next statement, which encrypts it in place
             tag: [0; TAG_BYTES],
         };
-        random.fill(&mut slot.salt);
-        random.fill(&mut slot.nonce);
-        let derived = derive(passphrase, &slot.salt, cost)?;
-        slot.commit = *derived.commit.expose();
         let tag = XChaCha20Poly1305::new(derived.key.expose().into())
             .encrypt_inout_detached(&XNonce::from(slot.nonce), &slot.header(), slot.wrapped.as_mut_slice().into())
             .expect("32 bytes are far below the limit of the cipher");

@@ -2,7 +2,7 @@
 //!
 //! A backend is an ordered map of opaque bytes. Everything above it (tables, owners, sealing, the cache) is in this
 //! crate's other modules and the same for every backend, so that none has a cipher or a schema of its own. A new one is a
-//! file here and a line that runs [`crate::conformance`] on it.
+//! file here and a line that runs the shared suite, `conformance`, on it.
 
 use std::fmt;
 use std::future::Future;

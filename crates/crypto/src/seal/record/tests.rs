@@ -1,3 +1,5 @@
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::random::SeededRandom;
 use crate::seal::MasterKey;
@@ -14,6 +16,23 @@ fn what_was_sealed_opens() {
         let sealed = sealer().seal(&random, "roster", b"key", &value).unwrap();
         assert_eq!(*sealer().open("roster", b"key", &sealed).unwrap(), value, "{length} bytes");
     }
+}
+
+/// The layout is what is on people's disks: these bytes were computed by a program of its own, in another language, from the
+/// description at the top of the module.
+#[test]
+fn records_have_the_described_layout() {
+    let digest = |sealed: &[u8]| hex::encode(Sha256::digest(sealed));
+    let sealed = sealer().seal(&SeededRandom::new(1), "roster", b"alice", b"hello").unwrap();
+    let (head, tag) = (&sealed[..ROW_TAG_BYTES], &sealed[sealed.len() - AEAD_TAG_BYTES..]);
+    assert_eq!(hex::encode(head), "01000000004cbbd8ca5215b8d161aec181a74b694f4e24b001d5b081dc");
+    assert_eq!(hex::encode(tag), "ecde33093cc1f3647062bb46e0a5e83a");
+    assert_eq!(digest(&sealed), "6959302cb72be6341e177e37d7652af6c8a22217810fcbed870c6abd8890f303");
+
+    let day = DayKey::from_slice(&[6; 32]).unwrap().sealer();
+    assert_eq!(day.epoch(), 4_167_670_669);
+    let sealed = day.seal(&SeededRandom::new(1), "offline", b"k", b"hello").unwrap();
+    assert_eq!(digest(&sealed), "52d2664edfd31594d1a632df179797c654228aa1307bb0902012f884b02fe698");
 }
 
 #[test]

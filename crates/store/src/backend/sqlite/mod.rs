@@ -73,6 +73,8 @@ impl SqliteBackend {
             BackendError::NoAccess => BackendError::ReadOnly,
             other => other,
         })?;
+        private_file::sync_directory(path.parent().unwrap_or(Path::new("")))
+            .map_err(|error| BackendError::from(&error))?;
         let readers = Readers::start(|| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
         let group_commits = Arc::new(AtomicU64::new(0));
         let writer = Writer::start(connection, Arc::clone(&group_commits))?;
