@@ -33,3 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::remove_dir_all(home)?;
     Ok(())
 }
+
+#[test]
+fn it_runs() {
+    main().unwrap();
+}

@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crypto::seal::{KeyFile, KeyFileError};
 use zeroize::Zeroizing;
@@ -179,8 +180,10 @@ pub fn read_or_create(
 }
 
 fn write_beside(path: &Path, keys: &KeyFile) -> Result<PathBuf, KeysError> {
+    // A name that no other writer uses, be it in another thread or another process.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
+    name.push(format!(".{}-{}.new", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let beside = PathBuf::from(name);
     let _ = fs::remove_file(&beside); // what a crash of an earlier process of this number left
     let write = || {

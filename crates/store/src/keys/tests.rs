@@ -20,6 +20,27 @@ fn a_key_file_is_made_once_and_read_again() {
 }
 
 #[test]
+fn of_programs_that_start_at_once_one_makes_the_key_and_all_use_it() {
+    let directory = TempDirectory::new();
+    let (path, data) = (directory.join(FILE_NAME), directory.join("data"));
+    let start = std::sync::Barrier::new(8);
+    let instances: Vec<_> = std::thread::scope(|scope| {
+        let begin = |seed| {
+            let (path, data, start) = (&path, &data, &start);
+            scope.spawn(move || {
+                let random = SeededRandom::new(seed);
+                start.wait();
+                read_or_create(path, data, || Ok(KeyFile::new(Slot::plain(&master()), &random))).unwrap().instance
+            })
+        };
+        let programs: Vec<_> = (0..8).map(begin).collect();
+        programs.into_iter().map(|program| program.join().unwrap()).collect()
+    });
+    assert!(instances.iter().all(|instance| *instance == instances[0]));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
 fn replacing_leaves_one_file_with_the_new_content() {
     let directory = TempDirectory::new();
     let (path, data) = (directory.join(FILE_NAME), directory.join("data"));

@@ -97,6 +97,42 @@ fn a_conflict_with_another_process_shows_the_new_row_at_the_next_read() {
     assert_eq!(get(&here, &key).as_deref(), Some(&b"theirs"[..]));
 }
 
+/// Through the cache, from many threads: no increment is decided upon an outdated row.
+#[test]
+fn concurrent_decisions_on_one_row_lose_nothing() {
+    #[cfg(feature = "sqlite")]
+    let directory = crate::testing::TempDirectory::new();
+    let backends: Vec<Arc<dyn Backend>> = vec![
+        Arc::new(MemoryBackend::new()),
+        #[cfg(feature = "sqlite")]
+        Arc::new(crate::backend::sqlite::SqliteBackend::open(&directory.join("store.db")).unwrap()),
+    ];
+    for backend in backends {
+        let store = open(backend);
+        let key = ROSTER.row(b"alice", b"n");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..25).for_each(|_| increment(&store, &key)));
+            }
+        });
+        assert_eq!(get(&store, &key), Some(100u64.to_be_bytes().to_vec()));
+    }
+}
+
+fn increment(store: &Store, key: &Key) {
+    loop {
+        let read = block_on(store.get(key)).unwrap();
+        let number = read.as_deref().map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()));
+        let mut transaction = store.transaction();
+        transaction.expect(key, read.as_ref());
+        transaction.put(key, (number + 1).to_be_bytes());
+        match block_on(transaction.commit()) {
+            Ok(()) => return,
+            Err(error) => assert_eq!(error, StoreError::Conflict),
+        }
+    }
+}
+
 #[test]
 fn lists_hold_the_rows_of_one_owner_and_can_be_deleted() {
     let store = open(Arc::new(MemoryBackend::new()));
