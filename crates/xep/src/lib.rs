@@ -10,6 +10,8 @@
 mod claim;
 mod fault;
 
+pub mod aesgcm;
+pub mod avatar;
 pub mod caps;
 pub mod commands;
 pub mod delay;
@@ -17,8 +19,11 @@ pub mod disco;
 pub mod document;
 pub mod eme;
 pub mod encoding;
+pub mod esfs;
 pub mod forms;
+pub mod hashes;
 pub mod hints;
+pub mod https_url;
 pub mod ibr;
 pub mod invites;
 pub mod nick;
@@ -32,7 +37,9 @@ pub mod receipts;
 pub mod roster;
 pub mod rsm;
 pub mod sce;
+pub mod sfs;
 pub mod sid;
+pub mod trust;
 pub mod upload;
 pub mod uri;
 
