@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::signature_algorithm::RsaSsaPssParams;
 use xmpp::time::Timestamp;
 
 /// Why a certificate could not be read.
@@ -142,21 +143,21 @@ impl CertificateFacts {
 pub fn server_end_point(leaf: &[u8]) -> Option<Vec<u8>> {
     let certificate = read(leaf).ok()?;
     let algorithm = &certificate.signature_algorithm;
-    match signature_hash(&algorithm.algorithm.to_id_string(), algorithm)? {
+    match signature_hash_of(&algorithm.algorithm.to_id_string(), algorithm.parameters.as_ref())? {
         Hash::Sha256 => Some(Sha256::digest(leaf).to_vec()),
         Hash::Sha384 => Some(Sha384::digest(leaf).to_vec()),
         Hash::Sha512 => Some(Sha512::digest(leaf).to_vec()),
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hash {
     Sha256,
     Sha384,
     Sha512,
 }
 
-fn signature_hash(oid: &str, algorithm: &x509_parser::x509::AlgorithmIdentifier<'_>) -> Option<Hash> {
+fn signature_hash_of(oid: &str, parameters: Option<&x509_parser::der_parser::asn1_rs::Any<'_>>) -> Option<Hash> {
     match oid {
         // RSA with MD5, SHA-1, SHA-256; ECDSA with SHA-1, SHA-256
         "1.2.840.113549.1.1.4" | "1.2.840.113549.1.1.5" | "1.2.840.113549.1.1.11" => Some(Hash::Sha256),
@@ -165,8 +166,7 @@ fn signature_hash(oid: &str, algorithm: &x509_parser::x509::AlgorithmIdentifier<
         "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Some(Hash::Sha512),
         // RSASSA-PSS names its hash in the parameters; absent means SHA-1 (RFC 4055 §3.1).
         "1.2.840.113549.1.1.10" => {
-            let parameters = algorithm.parameters.as_ref()?;
-            let parameters = x509_parser::signature_algorithm::RsaSsaPssParams::try_from(parameters).ok()?;
+            let parameters = RsaSsaPssParams::try_from(parameters?).ok()?;
             match parameters.hash_algorithm_oid().to_id_string().as_str() {
                 "1.3.14.3.2.26" | "2.16.840.1.101.3.4.2.1" => Some(Hash::Sha256),
                 "2.16.840.1.101.3.4.2.2" => Some(Hash::Sha384),
@@ -217,5 +217,79 @@ fn ia5_string(value: &[u8]) -> Option<&str> {
             std::str::from_utf8(text).ok().filter(|text| text.is_ascii())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, OtherNameValue, SanType, SignatureAlgorithm};
+
+    fn certificate(algorithm: &'static SignatureAlgorithm, names: Vec<SanType>) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names;
+        let key = KeyPair::generate_for(algorithm).expect("made");
+        params.self_signed(&key).expect("made").der().to_vec()
+    }
+
+    #[test]
+    fn the_end_point_hash_follows_the_signature() {
+        let sha256 = certificate(&rcgen::PKCS_ECDSA_P256_SHA256, Vec::new());
+        assert_eq!(server_end_point(&sha256), Some(Sha256::digest(&sha256).to_vec()));
+        let sha384 = certificate(&rcgen::PKCS_ECDSA_P384_SHA384, Vec::new());
+        assert_eq!(server_end_point(&sha384), Some(Sha384::digest(&sha384).to_vec()));
+        let ed25519 = certificate(&rcgen::PKCS_ED25519, Vec::new());
+        assert_eq!(server_end_point(&ed25519), None, "Ed25519 has no single hash function");
+        assert_eq!(server_end_point(b"no certificate"), None);
+    }
+
+    #[test]
+    fn old_hashes_become_sha256_and_pss_names_its_own() {
+        let hash = |oid: &str| signature_hash_of(oid, None);
+        assert_eq!(hash("1.2.840.113549.1.1.4"), Some(Hash::Sha256), "MD5 with RSA");
+        assert_eq!(hash("1.2.840.113549.1.1.5"), Some(Hash::Sha256), "SHA-1 with RSA");
+        assert_eq!(hash("1.2.840.113549.1.1.12"), Some(Hash::Sha384));
+        assert_eq!(hash("1.2.840.10045.4.3.4"), Some(Hash::Sha512));
+        assert_eq!(hash("1.2.840.113549.1.1.10"), None, "PSS without parameters says nothing usable");
+        assert_eq!(hash("1.2.3"), None);
+    }
+
+    #[test]
+    fn names_are_read() {
+        let dns = |name: &str| SanType::DnsName(name.try_into().expect("a name"));
+        let srv = |name: &str| {
+            let oid = ID_ON_DNS_SRV.split('.').map(|arc| arc.parse().expect("a number")).collect();
+            SanType::OtherName((oid, OtherNameValue::Utf8String(name.to_owned())))
+        };
+        let der = certificate(&rcgen::PKCS_ECDSA_P256_SHA256, vec![dns("*.Example.org"), srv("_xmpp-server.x")]);
+        let facts = CertificateFacts::read(&der).expect("read");
+        assert_eq!(facts.dns_names, ["*.example.org"]);
+        assert_eq!(facts.srv_names, Vec::<String>::new(), "an SRV-ID is an IA5String, not UTF-8 (RFC 4985 §2)");
+        assert!(facts.names_host("rooms.example.org"));
+        for other in ["example.org", "a.b.example.org", ".example.org"] {
+            assert!(!facts.names_host(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn srv_ids_are_read_strictly() {
+        assert_eq!(ia5_string(b"\xa0\x05\x16\x03abc"), Some("abc"));
+        assert_eq!(ia5_string(b"\x16\x03abc"), Some("abc"));
+        for bad in
+            [&b""[..], b"\x16", b"\x16\x04abc", b"\x16\x02abc", b"\xa0\x06\x16\x03abc", b"\x16\x01\xff", b"\x0c\x01a"]
+        {
+            assert_eq!(ia5_string(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn pins_have_a_text_form_and_hide_from_debug() {
+        let pin = Pin::from_bytes([0xff; 32]);
+        assert_eq!(pin.to_text(), "__________________________________________8");
+        assert_eq!(Pin::parse(&pin.to_text()), Some(pin));
+        for bad in ["", "____", "//////////////////////////////////////////8", &format!("{}=", pin.to_text())] {
+            assert_eq!(Pin::parse(bad), None, "{bad}");
+        }
+        assert!(!format!("{pin:?}").contains("ff"));
     }
 }

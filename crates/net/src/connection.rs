@@ -11,8 +11,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::facts::TlsFacts;
 use crate::tls::{ClientTls, ServerTls, TlsError};
+use xmpp::stream::TlsFacts;
 
 /// How much one read takes at most: a full TLS record.
 const CHUNK_BYTES: usize = 16 * 1024;

@@ -250,3 +250,121 @@ fn reason(error: &rustls::Error) -> VerifyError {
         _ => VerifyError::Unsuitable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+    use xmpp::time::Clock as _;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    struct Authority {
+        issuer: Issuer<'static, KeyPair>,
+        trust: Trust,
+    }
+
+    fn authority() -> Authority {
+        let key = KeyPair::generate().expect("made");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).expect("made").pem();
+        Authority { issuer: Issuer::new(params, key), trust: Trust::only_pem(&pem).expect("read") }
+    }
+
+    fn leaf(authority: &Authority, change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        change(&mut params);
+        let key = KeyPair::generate().expect("made");
+        params.signed_by(&key, &authority.issuer).expect("issued").der().to_vec()
+    }
+
+    fn dns(params: &mut CertificateParams, name: &str) {
+        params.subject_alt_names.push(rcgen::SanType::DnsName(name.try_into().expect("a name")));
+    }
+
+    fn check(chain: &[Vec<u8>], domain: &str, service: Service, trust: &Trust) -> Result<Proof, VerifyError> {
+        verify_chain(chain, domain, service, trust, SystemClock.now()).map(|verified| verified.proof())
+    }
+
+    #[test]
+    fn srv_ids_count_for_their_service_only() {
+        let authority = authority();
+        let name = b"_xmpp-server.north.example";
+        let string = [&[0x16, name.len() as u8][..], name].concat();
+        let value = [&[0xa0, string.len() as u8][..], &string].concat();
+        let oid = [0x06, 8, 0x2b, 6, 1, 5, 5, 7, 8, 7];
+        let other = [&[0xa0, (oid.len() + value.len()) as u8][..], &oid, &value].concat();
+        let names = [&[0x30, other.len() as u8][..], &other].concat();
+        let chain = [leaf(&authority, |params| {
+            params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], names)];
+        })];
+        let trust = &authority.trust;
+        assert_eq!(check(&chain, "north.example", Service::Server, trust), Ok(Proof::Authority));
+        assert_eq!(check(&chain, "north.example", Service::Client, trust), Err(VerifyError::WrongName));
+        assert_eq!(check(&chain, "north.example", Service::Https, trust), Err(VerifyError::WrongName));
+        assert_eq!(check(&chain, "south.example", Service::Server, trust), Err(VerifyError::WrongName));
+    }
+
+    #[test]
+    fn names_follow_rfc_9525() {
+        let authority = authority();
+        let chain = [leaf(&authority, |params| {
+            dns(params, "*.north.example");
+            dns(params, "xn--bcher-kva.example");
+            params.distinguished_name.push(rcgen::DnType::CommonName, "common.example");
+        })];
+        let check = |domain: &str| check(&chain, domain, Service::Client, &authority.trust);
+        for good in ["rooms.north.example", "ROOMS.North.Example.", "bücher.example"] {
+            assert_eq!(check(good), Ok(Proof::Authority), "{good}");
+        }
+        for wrong in ["north.example", "a.rooms.north.example", "common.example", "127.0.0.1"] {
+            assert_eq!(check(wrong), Err(VerifyError::WrongName), "{wrong}");
+        }
+        assert_eq!(check("no name"), Err(VerifyError::BadDomain));
+    }
+
+    #[test]
+    fn a_certificate_for_clients_only_is_no_server_certificate() {
+        let authority = authority();
+        let with_usage = |usages: Vec<ExtendedKeyUsagePurpose>| {
+            [leaf(&authority, |params| {
+                dns(params, "north.example");
+                params.extended_key_usages = usages;
+            })]
+        };
+        let check = |chain: &[Vec<u8>]| check(chain, "north.example", Service::Server, &authority.trust);
+        assert_eq!(check(&with_usage(vec![ExtendedKeyUsagePurpose::ServerAuth])), Ok(Proof::Authority));
+        assert_eq!(check(&with_usage(Vec::new())), Ok(Proof::Authority));
+        assert_eq!(check(&with_usage(vec![ExtendedKeyUsagePurpose::ClientAuth])), Err(VerifyError::Unsuitable));
+    }
+
+    #[test]
+    fn what_is_no_chain_is_no_domain() {
+        let authority = authority();
+        let none: [Vec<u8>; 0] = [];
+        assert_eq!(check(&none, "x.example", Service::Server, &authority.trust), Err(VerifyError::NoCertificate));
+        for trust in [authority.trust, Trust::pins([Pin::from_bytes([0; 32])])] {
+            let garbage = [b"garbage".to_vec()];
+            assert_eq!(check(&garbage, "x.example", Service::Server, &trust), Err(VerifyError::Malformed));
+        }
+    }
+
+    #[test]
+    fn onion_addresses_prove_themselves_and_nothing_else_does() {
+        let chain = [leaf(&authority(), |params| dns(params, "anything.example"))];
+        let check = |domain: &str| check(&chain, domain, Service::Client, &Trust::OnionAddress);
+        assert_eq!(check("abcdefgh.onion"), Ok(Proof::OnionAddress));
+        assert_eq!(check("anything.example"), Err(VerifyError::BadDomain));
+        assert_eq!(check("onion.example"), Err(VerifyError::BadDomain));
+    }
+
+    #[test]
+    fn authorities_are_read_from_text() {
+        assert_eq!(Trust::only_pem("").map(|_| ()), Err(VerifyError::Malformed));
+        assert_eq!(Trust::public_and_pem("no certificate").map(|_| ()), Err(VerifyError::Malformed));
+        let key = KeyPair::generate().expect("made");
+        let pem = CertificateParams::default().self_signed(&key).expect("made").pem();
+        assert!(Trust::public_and_pem(&pem).is_ok());
+    }
+}

@@ -28,10 +28,10 @@ use tokio::net::TcpStream;
 
 use crate::connection::Connection;
 use crate::dns::{DnsError, Names, SrvAnswer};
-use crate::facts::TlsFacts;
 use crate::names::{ip_literal, is_localhost, is_onion};
 use crate::tls::{ClientTls, TlsError};
 use crate::verify::Trust;
+use xmpp::stream::TlsFacts;
 
 pub use address::is_public;
 pub use route::{Route, Routes};

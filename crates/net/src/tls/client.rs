@@ -18,10 +18,10 @@ use super::{EXPORTER_CONTEXT, EXPORTER_LABEL, TlsError, facts, provider};
 use crate::Service;
 use crate::certificate::server_end_point;
 use crate::clock::SystemClock;
-use crate::facts::{DomainCheck, TlsFacts};
 use crate::identity::ReloadableIdentity;
 use crate::names::to_ascii;
 use crate::verify::{Trust, verify_chain};
+use xmpp::stream::{DomainCheck, TlsFacts};
 
 /// Which versions of TLS may be spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

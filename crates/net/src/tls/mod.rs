@@ -20,8 +20,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 
 use crate::certificate::Pin;
-use crate::facts::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion};
 use crate::verify::VerifyError;
+use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion};
 
 pub use client::{ClientTls, Versions};
 pub use server::{Purpose, ServerTls};

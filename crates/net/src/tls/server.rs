@@ -16,7 +16,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{EXPORTER_CONTEXT, EXPORTER_LABEL, TlsError, facts, provider};
-use crate::facts::{DomainCheck, TlsFacts};
+use xmpp::stream::{DomainCheck, TlsFacts};
 use xmpp::time::Clock as _;
 
 use crate::Service;
