@@ -97,7 +97,7 @@ mod tests {
             media_type: "image/png".into(),
             dimensions: Some((64, 64)),
         };
-        assert_eq!(parse_metadata(&metadata_element(&[image.clone()])), Ok(vec![image.clone()]));
+        assert_eq!(parse_metadata(&metadata_element(std::slice::from_ref(&image))), Ok(vec![image.clone()]));
         assert_eq!(parse_metadata(&metadata_element(&[])), Ok(Vec::new()));
         assert_eq!(parse_data(&data_element(b"png")), Ok(b"png".to_vec()));
         let mut with_url = metadata_element(&[image]);
