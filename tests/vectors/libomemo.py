@@ -74,6 +74,7 @@ int curve_decode_point_mont(void **, const uint8_t *, size_t, void *);
 int curve_decode_private_point(void **, const uint8_t *, size_t, void *);
 int curve_generate_public_key(void **, const void *);
 int ec_public_key_serialize(void **, const void *);
+void *ec_public_key_get_ed(const void *);
 int ec_key_pair_create(void **, void *, void *);
 int curve_calculate_signature(void *, void **, const void *, const uint8_t *, size_t);
 int session_pre_key_create(void **, uint32_t, void *);
@@ -255,7 +256,8 @@ class Libomemo:
             lambda out, *rest: lib.curve_calculate_signature(self.context, out, *rest),
             self.private(self.identity), typed, len(typed),
         ))
-        plain = xeddsa.ed25519_priv_sign(self.identity, typed[1:])
+        # The library knows X25519 identities only and gives their Ed25519 form sign 0, as the published XEdDSA does.
+        plain = xeddsa.ed25519_priv_sign(xeddsa.priv_force_sign(self.identity, False), typed[1:])
         self.signature = legacy if self.legacy else plain
         signed = made(
             lib.session_signed_pre_key_create, 1, 0, pair(self.signed_private), legacy, 64, plain, 64
@@ -266,7 +268,7 @@ class Libomemo:
 
     def published(self):
         written = lambda private: self.serialized(self.public(private))[0 if self.legacy else 1:].hex()
-        ed25519 = xeddsa.priv_to_ed25519_pub(self.identity).hex()
+        ed25519 = read(lib.ec_public_key_get_ed(self.public(self.identity))).hex()
         return {
             "identity_key": written(self.identity) if self.legacy else ed25519,
             "signed_prekey": [1, written(self.signed_private)],
