@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use xmpp::stream::c2s::Registration;
 use xmpp::xml::Element;
 
 use crate::rate::Rate;
@@ -17,6 +18,8 @@ pub struct BrokerConfig {
     pub scram_iterations: u32,
     /// The services on sub-domains that exist: their names in front of our domain, such as `upload`.
     pub services: Vec<String>,
+    /// What somebody without an account is offered.
+    pub registration: Registration,
     /// Further stream features after the login, for example XEP-0115.
     pub stream_features: Vec<Element>,
     /// Bounds on everything that others can make us do or keep.
@@ -34,6 +37,7 @@ impl BrokerConfig {
             policy: xep::policy::E2eePolicy::default(),
             scram_iterations: 100_000,
             services: Vec::new(),
+            registration: Registration::default(),
             stream_features: Vec::new(),
             limits: Limits::default(),
             peers: Vec::new(),

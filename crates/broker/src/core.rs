@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use store::{Store, StoreError};
 use xmpp::jid::{BareJid, Jid};
+use xmpp::stream::c2s::ResponderConfig;
 
 use crate::config::BrokerConfig;
 use crate::environment::Environment;
+use crate::federation::Federation;
+use crate::login_pace::LoginPace;
+use crate::mailbox::Notice;
 use crate::registry::{Registry, SessionHandle};
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow};
 
@@ -21,6 +25,10 @@ pub struct Core {
     /// The clock and the random source.
     pub env: Environment,
     pub(crate) registry: Registry,
+    pub(crate) federation: Federation,
+    pub(crate) login_pace: LoginPace,
+    /// The settings of all client streams.
+    pub(crate) client_streams: Arc<ResponderConfig>,
 }
 
 impl fmt::Debug for Core {
@@ -65,6 +73,17 @@ impl Core {
         row.map(|value| prost::Message::decode(value.as_slice()).map_err(|_| StoreError::Altered)).transpose()
     }
 
+    /// Lists all accounts, in no useful order; for housekeeping and the administrator.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
+        let rows = self.store.list(ACCOUNTS, ACCOUNTS_OWNER).await?;
+        let decode = |value: &[u8]| prost::Message::decode(value).map_err(|_| StoreError::Altered);
+        rows.iter().map(|(_, value)| decode(value.as_slice())).collect()
+    }
+
     /// Tells whether an account exists and is not closed.
     ///
     /// # Errors
@@ -91,6 +110,20 @@ impl Core {
         !self.registry.sessions(account, |_| true).is_empty()
     }
 
+    /// Ends all sessions of an account that is gone or must sign in again.
+    pub fn end_sessions(&self, account: &str) {
+        for session in self.registry.sessions(account, |_| true) {
+            session.mailbox.notify(Notice::AccountGone);
+        }
+    }
+
+    /// Ends all client sessions in order, because the broker stops; what they have not acknowledged is kept.
+    pub fn shut_down(&self) {
+        for session in self.registry.all() {
+            session.mailbox.notify(Notice::Shutdown);
+        }
+    }
+
     /// Counts the sessions of all accounts.
     #[must_use]
     pub fn session_count(&self) -> usize {
@@ -114,7 +147,17 @@ impl Broker {
     /// Makes a broker on a store.
     #[must_use]
     pub fn new(config: BrokerConfig, store: Store, env: Environment) -> Self {
-        Self(Arc::new(Core { config, store, env, registry: Registry::new() }))
+        let client_streams = Arc::new(client_streams(&config));
+        let federation = Federation::new(&config, &env);
+        Self(Arc::new(Core {
+            config,
+            store,
+            env,
+            registry: Registry::new(),
+            federation,
+            login_pace: LoginPace::default(),
+            client_streams,
+        }))
     }
 
     /// Returns what all parts share.
@@ -124,3 +167,12 @@ impl Broker {
     }
 }
 
+fn client_streams(config: &BrokerConfig) -> ResponderConfig {
+    let mut streams = ResponderConfig::new(vec![config.domain.clone()]);
+    streams.iterations = config.scram_iterations;
+    streams.registration = config.registration;
+    streams.idle_seconds = u32::try_from(config.limits.client_idle.as_secs()).ok();
+    streams.ack_request_every = 1; // one request per turn: senders wait for receivers (see `settle`)
+    streams.features.clone_from(&config.stream_features);
+    streams
+}

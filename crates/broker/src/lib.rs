@@ -31,25 +31,26 @@
 pub mod config;
 mod core;
 pub mod environment;
-// pub mod federation;
+pub mod federation;
 pub mod iq;
+mod login_pace;
 mod mailbox;
-// pub mod offline;
-// mod pipeline;
-// pub mod presence;
+pub mod offline;
+mod pipeline;
+pub mod presence;
 pub mod rate;
 mod registry;
-// pub mod roster;
-// pub mod route;
-// pub mod session;
+pub mod roster;
+pub mod route;
+pub mod session;
 mod settle;
 pub mod tables;
-// #[cfg(any(test, feature = "testing"))]
-// pub mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use crate::config::{BrokerConfig, Limits, Peer};
 pub use crate::core::{Broker, Core};
 pub use crate::environment::{Environment, Wake};
 pub use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};
 pub use crate::registry::SessionHandle;
-// pub use crate::session::{ClientSession, Output};
+pub use crate::session::{ClientSession, Output, Then};

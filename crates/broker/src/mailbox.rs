@@ -164,6 +164,13 @@ impl Mailbox {
         std::mem::take(&mut inner.queue)
     }
 
+    /// The session itself has sent so much more.
+    pub(crate) fn launched(&self, count: usize, bytes: usize) {
+        let mut inner = self.inner();
+        inner.in_flight_count += count;
+        inner.in_flight_bytes += bytes;
+    }
+
     /// So much of what was taken out has arrived. Returns whether the session has caught up after an overflow.
     pub(crate) fn landed(&self, count: usize, bytes: usize) -> bool {
         let mut inner = self.inner();

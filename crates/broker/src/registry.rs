@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicI16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI16, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use xmpp::jid::Jid;
@@ -186,11 +186,6 @@ impl Registry {
                 map.remove(account);
             }
         });
-    }
-
-    /// Tells whether a session is still the one that its address leads to.
-    pub(crate) fn is_bound(&self, handle: &SessionHandle) -> bool {
-        self.read(handle.jid.bare_str(), |live| live.sessions.iter().any(|s| s.id == handle.id)).unwrap_or(false)
     }
 
     /// Finds the session of a full address.

@@ -17,8 +17,8 @@ pub(crate) struct Ticket {
     state: Mutex<State>,
     /// What to write to disk if the receivers take their time.
     pub(crate) frame: Frame,
-    /// The account that it is for.
-    pub(crate) account: Box<str>,
+    /// The account whose offline store can take it; nothing where no store can.
+    pub(crate) account: Option<Box<str>>,
     /// The sender's mailbox, to wake him when he waits.
     sender: Arc<Mailbox>,
 }
@@ -38,9 +38,16 @@ enum State {
 }
 
 impl Ticket {
-    pub(crate) fn new(frame: Frame, account: &str, holders: usize, sender: Arc<Mailbox>) -> Arc<Self> {
+    /// For a message that `holders` sessions are about to get.
+    pub(crate) fn new(frame: Frame, account: Option<&str>, holders: usize, sender: Arc<Mailbox>) -> Arc<Self> {
         let holders = u16::try_from(holders).unwrap_or(u16::MAX);
-        Arc::new(Self { state: Mutex::new(State::Live { holders }), frame, account: account.into(), sender })
+        let account = account.map(Into::into);
+        Arc::new(Self { state: Mutex::new(State::Live { holders }), frame, account, sender })
+    }
+
+    /// For a message to another server: it is settled when it is written to that server's connection.
+    pub(crate) fn remote(frame: Frame, sender: Arc<Mailbox>) -> Arc<Self> {
+        Self::new(frame, None, 1, sender)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -81,7 +88,16 @@ impl Ticket {
         }
     }
 
-    /// The caller of [`Ticket::lost`] has found it another place.
+    /// The caller of [`Ticket::lost`] is about to give it to `holders` others.
+    pub(crate) fn moved(&self, holders: usize) {
+        let mut state = self.state();
+        if let State::Live { holders: before } = *state {
+            let more = u16::try_from(holders).unwrap_or(u16::MAX);
+            *state = State::Live { holders: before.saturating_sub(1).saturating_add(more) };
+        }
+    }
+
+    /// The caller of [`Ticket::lost`] has found it another place for good.
     pub(crate) fn placed(&self) {
         *self.state() = State::Settled;
         self.sender.wake_if_settling();
@@ -91,7 +107,7 @@ impl Ticket {
     pub(crate) fn begin_store(&self) -> bool {
         let mut state = self.state();
         match *state {
-            State::Live { holders } => {
+            State::Live { holders } if self.account.is_some() => {
                 *state = State::Storing { holders };
                 true
             }
@@ -136,7 +152,7 @@ mod tests {
 
     fn ticket(holders: usize) -> Arc<Ticket> {
         let frame = Frame::from_element(&Element::new("message", xmpp::ns::CLIENT), xmpp::ns::CLIENT);
-        Ticket::new(frame, "bob@example.org", holders, Arc::new(Mailbox::detached()))
+        Ticket::new(frame, Some("bob@example.org"), holders, Arc::new(Mailbox::detached()))
     }
 
     #[test]
@@ -175,6 +191,17 @@ mod tests {
         assert_eq!(ticket.stored(7), None);
         assert!(!ticket.lost(), "it lies on disk already");
         assert_eq!(ticket.arrived(), None, "the row waits for the device that was lost");
+        assert!(ticket.is_safe());
+    }
+
+    #[test]
+    fn a_moved_message_waits_for_its_new_holders() {
+        let ticket = ticket(1);
+        assert!(ticket.lost());
+        ticket.moved(2);
+        assert_eq!(ticket.arrived(), None);
+        assert!(!ticket.is_safe());
+        assert_eq!(ticket.arrived(), None);
         assert!(ticket.is_safe());
     }
 

@@ -1,0 +1,191 @@
+//! From the first row of an account to its last.
+
+use prost::Message as _;
+use store::{StoreError, Transaction};
+use xmpp::jid::BareJid;
+use xmpp::xml::Element;
+use zeroize::Zeroizing;
+
+use super::{AccountError, names, password};
+use crate::Core;
+use crate::invites;
+use crate::mailbox::Notice;
+use crate::session::month_of;
+use crate::tables::{
+    ACCOUNTS, ACCOUNTS_OWNER, AccountRow, INVITE_QUOTA, InviteRow, OFFLINE, OFFLINE_QUOTA, ROSTER, RosterRow,
+};
+
+/// How often a decision is taken again because somebody else was faster.
+const ATTEMPTS: usize = 5;
+
+/// Makes an account. With a token, the invitation is used up in the same commit, so it makes one account only.
+///
+/// Returns the address. Whether somebody may register without a token is the caller's to decide.
+///
+/// # Errors
+///
+/// Why there is no account.
+pub async fn create(
+    core: &Core,
+    typed_name: &str,
+    password: &str,
+    token: Option<&str>,
+) -> Result<BareJid, AccountError> {
+    let address = names::parse(core, typed_name)?;
+    let verifiers = password::verifiers(core, password)?;
+    for _ in 0..ATTEMPTS {
+        let key = ACCOUNTS.row(ACCOUNTS_OWNER, address.as_str().as_bytes());
+        if !names::is_free(core, &address, token).await? {
+            return Err(AccountError::NameTaken);
+        }
+        let month = month_of(core.env.now());
+        let row = AccountRow {
+            jid: address.as_str().to_owned(),
+            verifiers: verifiers.clone(),
+            created_month: month,
+            used_month: month,
+            closed: false,
+        };
+        let mut transaction = core.store.transaction();
+        transaction.expect(&key, None);
+        transaction.put(&key, row.encode_to_vec());
+        let redeemed = match token {
+            Some(token) => Some(invites::redeem_for(core, &mut transaction, &address, token).await?),
+            None => None,
+        };
+        match transaction.commit().await {
+            Ok(()) => {
+                connect_inviter(core, &address, redeemed.as_ref()).await;
+                return Ok(address);
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+/// Puts inviter and invited into each other's contact lists, where the invitation says so.
+async fn connect_inviter(core: &Core, address: &BareJid, redeemed: Option<&InviteRow>) {
+    let inviter = redeemed.filter(|invite| invite.subscribes).and_then(|invite| invite.inviter.as_deref());
+    if let Some(inviter) = inviter.and_then(|jid| BareJid::parse(jid).ok()) {
+        invites::connect(core, &inviter, address).await;
+    }
+}
+
+/// Sets another password. Sessions that are open stay open.
+///
+/// # Errors
+///
+/// [`AccountError::NotFound`], [`AccountError::InvalidPassword`] or [`AccountError::Store`].
+pub async fn change_password(core: &Core, account: &BareJid, password: &str) -> Result<(), AccountError> {
+    let verifiers = password::verifiers(core, password)?;
+    change(core, account, |row| row.verifiers.clone_from(&verifiers)).await
+}
+
+/// Sets a password that the broker makes, ends all sessions, and returns it; it is kept nowhere.
+///
+/// # Errors
+///
+/// As [`change_password`].
+pub async fn reset_password(core: &Core, account: &BareJid) -> Result<Zeroizing<String>, AccountError> {
+    let password = password::generate(&*core.env.random);
+    change_password(core, account, &password).await?;
+    end_sessions(core, account);
+    Ok(password)
+}
+
+async fn change(core: &Core, account: &BareJid, edit: impl Fn(&mut AccountRow)) -> Result<(), AccountError> {
+    let key = ACCOUNTS.row(ACCOUNTS_OWNER, account.as_str().as_bytes());
+    for _ in 0..ATTEMPTS {
+        let value = core.store.get(&key).await?.ok_or(AccountError::NotFound)?;
+        let mut row = AccountRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+        if row.closed {
+            return Err(AccountError::NotFound);
+        }
+        edit(&mut row);
+        let mut transaction = core.store.transaction();
+        transaction.expect(&key, Some(&value));
+        transaction.put(&key, row.encode_to_vec());
+        transaction.erase();
+        match transaction.commit().await {
+            Err(StoreError::Conflict) => {}
+            done => return Ok(done?),
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+/// Closes an account: its sessions end, its contacts are told, and everything that was kept for it goes. What remains
+/// is the name, marked as used.
+///
+/// # Errors
+///
+/// [`AccountError::NotFound`] or [`AccountError::Store`]; what is left then goes at the next try.
+pub async fn delete(core: &Core, account: &BareJid) -> Result<(), AccountError> {
+    // closed first: from here on nobody signs in and nothing new arrives
+    change(core, account, |row| {
+        row.verifiers.clear();
+        row.closed = true;
+    })
+    .await?;
+    end_sessions(core, account);
+    let contacts = contacts(core, account).await?;
+    remove_all(core, account).await?;
+    for contact in contacts {
+        part(core, account, &contact).await;
+    }
+    Ok(())
+}
+
+fn end_sessions(core: &Core, account: &BareJid) {
+    for session in core.registry.sessions(account.as_str(), |_| true) {
+        session.mailbox.notify(Notice::AccountGone);
+    }
+}
+
+async fn contacts(core: &Core, account: &BareJid) -> Result<Vec<RosterRow>, StoreError> {
+    let rows = core.store.list(ROSTER, account.as_str().as_bytes()).await?;
+    let decode = |value: &[u8]| RosterRow::decode(value).map_err(|_| StoreError::Altered);
+    rows.iter().map(|(_, value)| decode(value.as_slice())).collect()
+}
+
+/// Removes the rows of an account, table by table.
+async fn remove_all(core: &Core, account: &BareJid) -> Result<(), StoreError> {
+    let owner = account.as_str().as_bytes();
+    crate::upload::remove_of(core, account).await?;
+    crate::pep::remove_of(core, account).await?;
+    invites::remove_of(core, account).await?;
+    let mut transaction = core.store.transaction();
+    for table in [ROSTER, OFFLINE_QUOTA, INVITE_QUOTA] {
+        for (row, _) in core.store.list(table, owner).await? {
+            transaction.delete_row(&row);
+        }
+    }
+    delete_seq(core, &mut transaction, owner).await?;
+    transaction.erase();
+    transaction.commit().await
+}
+
+async fn delete_seq(core: &Core, transaction: &mut Transaction, owner: &[u8]) -> Result<(), StoreError> {
+    for (seq, _) in core.store.scan_seq(OFFLINE, owner, .., store::Direction::Forward, usize::MAX).await? {
+        transaction.delete(&OFFLINE.seq(owner, seq));
+    }
+    Ok(())
+}
+
+/// Ends the presence between an account that goes and a contact (RFC 6121 §2.5.2).
+async fn part(core: &Core, account: &BareJid, contact: &RosterRow) {
+    let presence = |kind: &str| {
+        Element::new("presence", xmpp::ns::CLIENT)
+            .with_attr("type", kind)
+            .with_attr("from", account.as_str())
+            .with_attr("to", contact.jid.as_str())
+    };
+    if contact.to || contact.pending_out {
+        crate::route::send(core, &presence("unsubscribe")).await;
+    }
+    if contact.from {
+        crate::route::send(core, &presence("unsubscribed")).await;
+    }
+}

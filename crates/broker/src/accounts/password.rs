@@ -1,0 +1,56 @@
+//! What is kept instead of a password, and how one is made.
+
+use crypto::Random;
+use xmpp::sasl::{Hash, ScramVerifier};
+use zeroize::Zeroizing;
+
+use super::AccountError;
+use crate::Core;
+use crate::tables::VerifierRow;
+
+/// Letters and digits that nobody mistakes for each other: 32 of them, so that each is five bits.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Letters of a token or a password: 26 × 5 = 130 bits.
+pub(crate) const STRONG_LEN: usize = 26;
+/// Letters of a password that is written down by hand: 20 × 5 = 100 bits.
+const PASSWORD_LEN: usize = 20;
+/// Length of a salt, in bytes.
+const SALT_LEN: usize = 16;
+
+/// Draws `len` letters.
+pub(crate) fn random_letters(random: &dyn Random, len: usize) -> String {
+    let mut bytes = vec![0; len];
+    random.fill(&mut bytes);
+    bytes.iter().filter_map(|b| ALPHABET.get(usize::from(b & 31))).map(|b| char::from(*b)).collect()
+}
+
+/// Makes a password of 100 bits, in groups of five letters.
+#[must_use]
+pub fn generate(random: &dyn Random) -> Zeroizing<String> {
+    let letters = Zeroizing::new(random_letters(random, PASSWORD_LEN));
+    let mut grouped = Zeroizing::new(String::with_capacity(PASSWORD_LEN + PASSWORD_LEN / 5));
+    for (at, letter) in letters.chars().enumerate() {
+        if at > 0 && at % 5 == 0 {
+            grouped.push('-');
+        }
+        grouped.push(letter);
+    }
+    grouped
+}
+
+/// Computes what checks a password, for each hash that we offer.
+///
+/// # Errors
+///
+/// [`AccountError::InvalidPassword`] when it cannot be one.
+pub fn verifiers(core: &Core, password: &str) -> Result<Vec<VerifierRow>, AccountError> {
+    let derive = |hash| {
+        let mut salt = [0; SALT_LEN];
+        core.env.random.fill(&mut salt);
+        let verifier = ScramVerifier::derive(hash, password, &salt, core.config.scram_iterations);
+        let verifier = verifier.map_err(|_| AccountError::InvalidPassword)?;
+        VerifierRow::of(hash, &verifier).ok_or(AccountError::InvalidPassword)
+    };
+    Hash::ALL.into_iter().map(derive).collect()
+}

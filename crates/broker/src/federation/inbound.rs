@@ -1,0 +1,173 @@
+//! [`InboundSession`]: another server sends to us.
+
+use std::fmt;
+use std::sync::Arc;
+
+use xmpp::jid::Jid;
+use xmpp::ns;
+use xmpp::stanza::{Condition, StanzaError};
+use xmpp::stream::s2s::{DialbackVerdict, Responder, ResponderEvent, dialback};
+use xmpp::stream::{PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
+use xmpp::time::Timestamp;
+use xmpp::xml::Frame;
+
+use super::{Question, Verdicts};
+use crate::core::Place;
+use crate::environment::Wake;
+use crate::route::{self, Stanza};
+use crate::session::{Output, Then};
+use crate::{Broker, Core, pipeline};
+
+/// A connection on which another server sends.
+pub struct InboundSession {
+    core: Arc<Core>,
+    stream: Responder,
+    certificate: Option<PeerCertificate>,
+    verdicts: Arc<Verdicts>,
+    /// A domain has been proved.
+    is_authenticated: bool,
+    last_heard: Timestamp,
+    read_pause: Option<Timestamp>,
+    starts_tls: bool,
+    over: bool,
+}
+
+impl fmt::Debug for InboundSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InboundSession")
+    }
+}
+
+impl Broker {
+    /// Makes the session of a connection that another server opened.
+    #[must_use]
+    pub fn accept_server(&self, transport: Transport, wake: Wake) -> super::ServerSession {
+        let core = Arc::clone(self.core());
+        let mut seed = [0; 32];
+        core.env.random.fill(&mut seed);
+        let certificate = match &transport {
+            Transport::Tls(facts) => facts.peer_certificate.clone(),
+            Transport::Plain => None,
+        };
+        let now = core.env.now();
+        super::ServerSession::Inbound(Box::new(InboundSession {
+            stream: Responder::new(Arc::clone(&core.federation.streams), transport, Seed::new(seed)),
+            certificate,
+            verdicts: Arc::new(Verdicts::new(wake)),
+            is_authenticated: false,
+            last_heard: now,
+            read_pause: None,
+            starts_tls: false,
+            over: false,
+            core,
+        }))
+    }
+}
+
+impl InboundSession {
+    pub(super) async fn handle_bytes(&mut self, bytes: &[u8]) {
+        self.last_heard = self.core.env.now();
+        self.stream.handle_bytes(bytes);
+        self.turn().await;
+    }
+
+    pub(super) async fn handle_tls(&mut self, facts: TlsFacts) {
+        self.certificate.clone_from(&facts.peer_certificate);
+        self.stream.handle_tls(facts);
+        self.turn().await;
+    }
+
+    /// Verdicts about dialback keys have come in.
+    pub(super) async fn handle_wake(&mut self) {
+        for (claim, verdict) in self.verdicts.take() {
+            self.is_authenticated |= verdict == DialbackVerdict::Valid;
+            self.stream.dialback_result(&claim, verdict);
+        }
+        self.turn().await;
+    }
+
+    pub(super) fn handle_timeout(&mut self) {
+        if self.next_timeout().is_some_and(|at| at <= self.core.env.now()) {
+            if self.is_authenticated {
+                self.stream.close(); // idle, and in order (XEP-0478)
+            } else {
+                self.stream.fail(StreamCondition::ConnectionTimeout);
+            }
+            self.over = true;
+        }
+    }
+
+    pub(super) fn take_output(&mut self) -> Output {
+        let bytes = self.stream.poll_output();
+        let then = match (self.over, std::mem::take(&mut self.starts_tls)) {
+            (true, _) => Then::Close,
+            (false, true) => Then::StartTls,
+            (false, false) => Then::Continue,
+        };
+        Output { bytes, then }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+        let limits = &self.core.config.limits;
+        let patience = if self.is_authenticated { limits.server_idle } else { limits.pre_auth };
+        (!self.over).then(|| self.last_heard + patience)
+    }
+
+    pub(super) fn read_pause(&self) -> Option<Timestamp> {
+        self.read_pause.filter(|until| *until > self.core.env.now())
+    }
+
+    async fn turn(&mut self) {
+        while let Some(event) = self.stream.poll_event() {
+            match event {
+                ResponderEvent::StartTls => self.starts_tls = true,
+                ResponderEvent::VerifyCertificate { domain } => {
+                    let trusted = self.core.trusts(self.certificate.as_ref(), &domain);
+                    self.stream.certificate_verified(trusted);
+                }
+                ResponderEvent::Authenticated { .. } => self.is_authenticated = true,
+                ResponderEvent::DialbackKey(claim) => {
+                    if self.core.is_own_domain(&claim.from) {
+                        self.stream.dialback_result(&claim, DialbackVerdict::Invalid);
+                    } else {
+                        let question = Question { claim, answer_to: Arc::clone(&self.verdicts) };
+                        self.core.federation.ask(&self.core, question);
+                    }
+                }
+                ResponderEvent::DialbackVerify(request) => {
+                    let verdict = dialback::is_ours(&self.core.federation.dialback_secret, &request);
+                    self.stream.dialback_verified(&request, verdict);
+                }
+                ResponderEvent::Stanza(frame) => self.handle_stanza(&frame).await,
+                ResponderEvent::Ended(_) => self.over = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// The stream has checked that `from` is of a proved domain and `to` of one of ours (attack row X08).
+    async fn handle_stanza(&mut self, frame: &Frame) {
+        let address = |name| frame.attr(name).and_then(|text| Jid::parse(&text).ok());
+        let (Some(from), Some(to)) = (address("from"), address("to")) else {
+            return self.stream.fail(StreamCondition::ImproperAddressing);
+        };
+        // checked once more, where it would matter most: nobody but us speaks for our domains
+        if self.core.place(&from) != Place::Remote(from.domainpart()) || self.core.is_own_domain(from.domainpart()) {
+            return self.stream.fail(StreamCondition::InvalidFrom);
+        }
+        self.read_pause = self.core.federation.rates.charge(from.domainpart(), self.core.env.now());
+        let frame = frame.splice().to_stream(ns::CLIENT).finish();
+        let mut stanza = Stanza { frame, from, to };
+        if matches!(self.core.place(&stanza.to), Place::Remote(_)) {
+            // a sub-domain of ours without a service
+            return route::bounce(&self.core, &stanza, &StanzaError::new(Condition::ItemNotFound));
+        }
+        if stanza.frame.name() == "message" {
+            match pipeline::message(&self.core, stanza.frame.clone()) {
+                Ok(frame) => stanza.frame = frame,
+                Err(error) => return route::bounce(&self.core, &stanza, &error),
+            }
+        }
+        route::route(&self.core, stanza, None).await;
+    }
+}

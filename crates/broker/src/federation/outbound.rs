@@ -1,0 +1,241 @@
+//! [`OutboundSession`]: we send to another server.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use xmpp::ns;
+use xmpp::stanza::Condition;
+use xmpp::stream::s2s::{DialbackVerdict, Initiator, InitiatorConfig, InitiatorEvent};
+use xmpp::stream::{PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
+use xmpp::time::Timestamp;
+
+use super::{DialRequest, Pair, Question, Route, ServerSession, fail_route, give_back, lock};
+use crate::environment::Wake;
+use crate::mailbox::{Claim, Delivery, Mail};
+use crate::session::{Output, Then};
+use crate::{Broker, Core};
+
+/// A connection on which we send.
+pub struct OutboundSession {
+    core: Arc<Core>,
+    stream: Initiator,
+    certificate: Option<PeerCertificate>,
+    pair: Pair,
+    route: Arc<Route>,
+    /// The peer is who it should be: dialback questions may be asked.
+    is_open: bool,
+    /// The peer takes our stanzas.
+    is_authorized: bool,
+    /// Dialback questions that are asked and not answered.
+    asked: Vec<Question>,
+    /// Sent in this turn, not yet written to the socket.
+    unwritten: VecDeque<Delivery>,
+    deadline: Timestamp,
+    starts_tls: bool,
+    over: bool,
+}
+
+impl fmt::Debug for OutboundSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OutboundSession")
+    }
+}
+
+impl Broker {
+    /// Makes the session of a connection that the program has dialled. `None` when nothing waits for it any more.
+    #[must_use]
+    pub fn dialled(&self, request: &DialRequest, transport: Transport, wake: Wake) -> Option<ServerSession> {
+        let core = Arc::clone(self.core());
+        let route = lock(&core.federation.routes).get(&request.pair).cloned()?;
+        *lock(&route.wake) = Some(wake);
+        let mut seed = [0; 32];
+        core.env.random.fill(&mut seed);
+        let mut config = InitiatorConfig::new(&*request.pair.local, &*request.pair.remote);
+        config.dialback_secret = Some(core.federation.dialback_secret.clone());
+        let certificate = match &transport {
+            Transport::Tls(facts) => facts.peer_certificate.clone(),
+            Transport::Plain => None,
+        };
+        let deadline = core.env.now() + core.config.limits.server_dial;
+        let mut session = OutboundSession {
+            stream: Initiator::new(config, transport, Seed::new(seed)),
+            certificate,
+            pair: request.pair.clone(),
+            route,
+            is_open: false,
+            is_authorized: false,
+            asked: Vec::new(),
+            unwritten: VecDeque::new(),
+            deadline,
+            starts_tls: false,
+            over: false,
+            core,
+        };
+        session.turn();
+        Some(ServerSession::Outbound(Box::new(session)))
+    }
+}
+
+impl OutboundSession {
+    pub(super) fn handle_bytes(&mut self, bytes: &[u8]) {
+        self.stream.handle_bytes(bytes);
+        self.turn();
+    }
+
+    pub(super) fn handle_tls(&mut self, facts: TlsFacts) {
+        self.certificate.clone_from(&facts.peer_certificate);
+        self.stream.handle_tls(facts);
+        self.turn();
+    }
+
+    pub(super) fn handle_wake(&mut self) {
+        self.turn();
+    }
+
+    pub(super) fn handle_timeout(&mut self) {
+        if self.over || self.deadline > self.core.env.now() {
+            return;
+        }
+        if self.is_authorized {
+            self.stream.close(); // idle
+            self.end(Condition::RemoteServerTimeout);
+        } else {
+            self.stream.fail(StreamCondition::ConnectionTimeout);
+            self.end(Condition::RemoteServerTimeout);
+        }
+    }
+
+    /// What was sent is with the socket: for a peer without acknowledgements that is as good as it gets.
+    pub(super) fn handle_written(&mut self) {
+        let (mut count, mut bytes) = (0, 0);
+        for delivery in self.unwritten.drain(..) {
+            count += 1;
+            bytes += delivery.frame.len();
+            if let Claim::Live(ticket) = delivery.claim {
+                ticket.arrived();
+            }
+        }
+        if count > 0 {
+            self.route.mailbox.landed(count, bytes);
+        }
+    }
+
+    pub(super) fn take_output(&mut self) -> Output {
+        let bytes = self.stream.poll_output();
+        let then = match (self.over, std::mem::take(&mut self.starts_tls)) {
+            (true, _) => Then::Close,
+            (false, true) => Then::StartTls,
+            (false, false) => Then::Continue,
+        };
+        Output { bytes, then }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+        (!self.over).then_some(self.deadline)
+    }
+
+    /// The connection is gone. What was not written is tried once more on a new one.
+    pub(super) fn closed(mut self) {
+        self.end(Condition::RemoteServerNotFound);
+    }
+
+    fn turn(&mut self) {
+        while let Some(event) = self.stream.poll_event() {
+            self.handle_event(event);
+        }
+        if self.over {
+            return;
+        }
+        if self.is_open {
+            for question in self.route.take_questions() {
+                if self.stream.verify(&question.request()) {
+                    self.asked.push(question);
+                } else {
+                    let verdict = DialbackVerdict::Error(Condition::RemoteServerNotFound);
+                    question.answer_to.put(question.claim, verdict);
+                }
+            }
+        }
+        if self.is_authorized {
+            self.send_waiting();
+        }
+    }
+
+    fn handle_event(&mut self, event: InitiatorEvent) {
+        match event {
+            InitiatorEvent::StartTls => self.starts_tls = true,
+            InitiatorEvent::VerifyCertificate { domain } => {
+                let trusted = self.core.trusts(self.certificate.as_ref(), &domain);
+                self.stream.certificate_verified(trusted);
+            }
+            InitiatorEvent::Opened => self.is_open = true,
+            InitiatorEvent::Authorized { from, to } => {
+                if *from == *self.pair.local && *to == *self.pair.remote {
+                    self.is_authorized = true;
+                    self.is_open = true;
+                    self.deadline = self.core.env.now() + self.core.config.limits.server_idle;
+                }
+            }
+            InitiatorEvent::Refused { .. } => {
+                self.stream.close();
+                self.end(Condition::RemoteServerNotFound);
+            }
+            InitiatorEvent::DialbackVerified { request, verdict } => {
+                let same = |question: &Question| {
+                    question.claim.stream_id == request.id
+                        && question.claim.from == request.to
+                        && question.claim.to == request.from
+                };
+                if let Some(at) = self.asked.iter().position(same) {
+                    let question = self.asked.swap_remove(at);
+                    question.answer_to.put(question.claim, verdict);
+                }
+            }
+            InitiatorEvent::Ended(_) => self.end(Condition::RemoteServerNotFound),
+            _ => {}
+        }
+    }
+
+    fn send_waiting(&mut self) {
+        let waiting = self.route.mailbox.take();
+        if waiting.is_empty() {
+            return;
+        }
+        self.deadline = self.core.env.now() + self.core.config.limits.server_idle;
+        for mail in waiting {
+            let Mail::Stanza(delivery) = mail else { continue };
+            let frame = delivery.frame.splice().to_stream(ns::SERVER).finish();
+            if self.stream.send(&frame) {
+                self.unwritten.push_back(delivery);
+            } else {
+                give_back(&self.core, delivery, Condition::RemoteServerNotFound);
+            }
+        }
+    }
+
+    /// Ends the session. A connection that had worked is replaced by a new one for what it did not carry; otherwise what
+    /// waits goes back with `condition`.
+    fn end(&mut self, condition: Condition) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        for question in std::mem::take(&mut self.asked) {
+            question.answer_to.put(question.claim, DialbackVerdict::Error(condition));
+        }
+        if !self.is_authorized {
+            return fail_route(&self.core, &self.pair, &self.route, condition);
+        }
+        let queued = self.core.federation.forget(&self.pair, &self.route);
+        for question in self.route.take_questions() {
+            self.core.federation.ask(&self.core, question);
+        }
+        let queued = queued.into_iter().filter_map(|mail| match mail {
+            Mail::Stanza(delivery) => Some(delivery),
+            Mail::Notice(_) => None,
+        });
+        for delivery in std::mem::take(&mut self.unwritten).into_iter().chain(queued) {
+            self.core.federation.queue(&self.core, &self.pair.remote, delivery.frame, delivery.claim);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Servers known by configuration, and how the certificate of a peer is judged.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use prost::Message;
+use store::StoreError;
+use xmpp::stream::PeerCertificate;
+
+use crate::Core;
+use crate::config::Peer;
+use crate::tables::{PEERS, PEERS_OWNER, PeerRow};
+
+/// The servers known by configuration.
+pub(super) struct Peers(RwLock<HashMap<String, Peer>>);
+
+impl Peers {
+    pub(super) fn new(peers: Vec<Peer>) -> Self {
+        Self(RwLock::new(peers.into_iter().map(|peer| (peer.domain.clone(), peer)).collect()))
+    }
+
+    pub(super) fn find(&self, domain: &str) -> Option<Peer> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(domain).cloned()
+    }
+
+    fn add(&self, peer: Peer) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(peer.domain.clone(), peer);
+    }
+}
+
+impl Core {
+    /// Judges the certificate of a peer that claims a domain: by the configured pin where there is one and nothing else,
+    /// otherwise by its chain. Nobody else is ever one of our own domains.
+    pub(super) fn trusts(&self, certificate: Option<&PeerCertificate>, domain: &str) -> bool {
+        let Some(certificate) = certificate else { return false };
+        if self.is_own_domain(domain) {
+            return false;
+        }
+        match self.federation.peers.find(domain).and_then(|peer| peer.pin) {
+            Some(pin) => certificate.spki_sha256 == pin,
+            None => certificate.verified_domain_check.verifies(domain),
+        }
+    }
+
+    pub(super) fn is_own_domain(&self, domain: &str) -> bool {
+        let own = self.config.domain.as_str();
+        domain == own || domain.strip_suffix(own).is_some_and(|rest| rest.ends_with('.'))
+    }
+
+    /// Remembers a server by configuration (`peer add`), from now on.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn add_peer(&self, peer: Peer) -> Result<(), StoreError> {
+        let row = PeerRow {
+            domain: peer.domain.clone(),
+            addresses: peer.addresses.clone(),
+            pin: peer.pin.map(|pin| pin.to_vec()),
+        };
+        let mut transaction = self.store.transaction();
+        transaction.put(&PEERS.row(PEERS_OWNER, peer.domain.as_bytes()), row.encode_to_vec());
+        transaction.commit().await?;
+        self.federation.peers.add(peer);
+        Ok(())
+    }
+
+    /// Loads the servers that [`Core::add_peer`] has remembered; to be called once at the start.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn load_peers(&self) -> Result<(), StoreError> {
+        for (_, value) in self.store.list(PEERS, PEERS_OWNER).await? {
+            let row = PeerRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+            let pin = row.pin.map(|pin| <[u8; 32]>::try_from(pin).map_err(|_| StoreError::Altered)).transpose()?;
+            self.federation.peers.add(Peer { domain: row.domain, addresses: row.addresses, pin });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! How much each remote domain may send, over all its connections.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use xmpp::time::Timestamp;
+
+use crate::rate::{Rate, TokenBucket};
+
+/// Domains remembered at once; beyond it all are forgotten, and are new again.
+const DOMAINS_MAX: usize = 10_000;
+/// How long a domain counts as new.
+const NEW_FOR: Duration = Duration::from_secs(86_400);
+
+/// The budgets of remote domains. In memory only: after a restart every domain is new for a day.
+pub(super) struct DomainRates {
+    rate: Rate,
+    new_rate: Rate,
+    domains: Mutex<HashMap<Box<str>, Domain>>,
+}
+
+struct Domain {
+    first_heard: Timestamp,
+    is_new: bool,
+    bucket: TokenBucket,
+}
+
+impl DomainRates {
+    pub(super) fn new(rate: Rate, new_domain_divisor: u32) -> Self {
+        Self { rate, new_rate: rate.divided_by(new_domain_divisor), domains: Mutex::default() }
+    }
+
+    /// Notes a stanza, and tells until when nothing more is to be read from that domain.
+    pub(super) fn charge(&self, domain: &str, now: Timestamp) -> Option<Timestamp> {
+        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
+        if domains.len() >= DOMAINS_MAX && !domains.contains_key(domain) {
+            domains.clear();
+        }
+        if !domains.contains_key(domain) {
+            let bucket = TokenBucket::new(self.new_rate);
+            domains.insert(domain.into(), Domain { first_heard: now, is_new: true, bucket });
+        }
+        let known = domains.get_mut(domain)?;
+        if known.is_new && now.since(known.first_heard) >= NEW_FOR {
+            known.is_new = false;
+            known.bucket = TokenBucket::new(self.rate);
+        }
+        known.bucket.charge(now, 1);
+        known.bucket.wait_until(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_domain_gets_a_tenth_for_a_day() {
+        let rates = DomainRates::new(Rate { per_second: 100, burst: 1000 }, 10);
+        let start = Timestamp::from_secs(1_000_000);
+        let passed = |now| (0..2000).take_while(|_| rates.charge("peer.example", now).is_none()).count();
+        assert_eq!(passed(start), 100);
+        assert_eq!(passed(start + NEW_FOR), 1000);
+        assert_eq!(rates.charge("other.example", start), None, "each domain has its own budget");
+    }
+}

@@ -1,0 +1,241 @@
+//! Messages for people who are away (XEP-0160), sealed under a key per day.
+//!
+//! A row is written before anybody is told that the message is safe, and deleted only when its receiver has it for good:
+//! acknowledged (XEP-0198), or written to the socket of a client that does not speak XEP-0198. So a client that is killed
+//! while its old connection still looks alive loses nothing: the rows are still there at its next sign-in. They are handed
+//! out with the time at which they came (XEP-0203).
+
+use prost::Message;
+use store::{Day, Direction, Store, StoreError, Value};
+use xmpp::ns;
+use xmpp::time::Timestamp;
+use xmpp::xml::{Element, Frame, Limits, StreamScanner, Token};
+
+use crate::Core;
+use crate::tables::{OFFLINE, OFFLINE_QUOTA, OfflineQuotaRow, OfflineRow};
+
+/// Namespace of delayed delivery (XEP-0203).
+const NS_DELAY: &str = "urn:xmpp:delay";
+/// Namespace of message processing hints (XEP-0334).
+const NS_HINTS: &str = "urn:xmpp:hints";
+/// Namespace of chat states (XEP-0085), which mean nothing later.
+const NS_CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
+
+/// How often a commit is decided again before the store counts as failed; each time somebody else succeeded.
+const TRIES_MAX: usize = 32;
+
+/// What became of a message for somebody who is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It lies in this row.
+    Row(u64),
+    /// It is not of the kind that is kept.
+    NotWorth,
+    /// There is no such account.
+    NoAccount,
+    /// The account's queue is full.
+    Full,
+}
+
+/// Tells whether a message would mean something later (XEP-0160 §3, XEP-0334 §4).
+#[must_use]
+pub fn is_worth_keeping(message: &Frame) -> bool {
+    let mut content = false;
+    for child in message.root().children() {
+        match (child.name(), child.ns()) {
+            ("no-store", NS_HINTS) => return false,
+            ("store", NS_HINTS) => return true,
+            (_, NS_HINTS | NS_CHAT_STATES) | ("thread", _) => {}
+            _ => content = true,
+        }
+    }
+    content
+}
+
+/// Keeps a message.
+///
+/// # Errors
+///
+/// What the store says; nothing was written then.
+pub(crate) async fn keep(core: &Core, account: &str, message: &Frame) -> Result<Kept, StoreError> {
+    if !core.account_exists(account).await? {
+        return Ok(Kept::NoAccount);
+    }
+    if !is_worth_keeping(message) {
+        return Ok(Kept::NotWorth);
+    }
+    let now = core.env.now();
+    let row = OfflineRow { stanza: message.bytes().to_vec(), at: now.as_millis() };
+    let size = row.stanza.len() as u64;
+    let value = row.encode_to_vec();
+    for _ in 0..TRIES_MAX {
+        let (as_read, quota) = read_quota(&core.store, account).await?;
+        if quota.bytes.saturating_add(size) > core.config.limits.offline_bytes {
+            return Ok(Kept::Full);
+        }
+        let seq = core.store.next_seq(OFFLINE, account.as_bytes()).await?;
+        let quota_key = OFFLINE_QUOTA.row(account.as_bytes(), b"quota");
+        let mut transaction = core.store.transaction();
+        transaction.expect(&quota_key, as_read.as_ref());
+        transaction.put(&quota_key, OfflineQuotaRow { bytes: quota.bytes + size }.encode_to_vec());
+        let day = Day::of_millis(now.as_millis());
+        transaction.put_expiring(OFFLINE, account.as_bytes(), seq, day, value.clone());
+        match transaction.commit().await {
+            Ok(()) => return Ok(Kept::Row(seq)),
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StoreError::Conflict)
+}
+
+async fn read_quota(store: &Store, account: &str) -> Result<(Option<Value>, OfflineQuotaRow), StoreError> {
+    let value = store.get(&OFFLINE_QUOTA.row(account.as_bytes(), b"quota")).await?;
+    let quota = value.as_ref().map(|v| OfflineQuotaRow::decode(v.as_slice()).map_err(|_| StoreError::Altered));
+    Ok((value, quota.transpose()?.unwrap_or_default()))
+}
+
+/// A message that was kept, ready to be sent.
+pub(crate) struct Waiting {
+    pub(crate) seq: u64,
+    pub(crate) frame: Frame,
+}
+
+/// Reads the next messages after row `after`, oldest first, stamped with the time at which they came.
+///
+/// # Errors
+///
+/// What the store says.
+pub(crate) async fn read(core: &Core, account: &str, after: u64, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+    let from = after.saturating_add(1);
+    let rows = core.store.scan_seq(OFFLINE, account.as_bytes(), from.., Direction::Forward, limit).await?;
+    let mut waiting = Vec::with_capacity(rows.len());
+    for (seq, value) in rows {
+        let row = OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+        let frame = parse_stanza(&row.stanza).ok_or(StoreError::Altered)?;
+        let delay = Element::new("delay", NS_DELAY)
+            .with_attr("from", core.config.domain.as_str())
+            .with_attr("stamp", Timestamp::from_millis(row.at).to_xep0082());
+        waiting.push(Waiting { seq, frame: frame.splice().append(&delay).finish() });
+    }
+    Ok(waiting)
+}
+
+/// Reads a stanza of a client stream back from its bytes.
+pub(crate) fn parse_stanza(bytes: &[u8]) -> Option<Frame> {
+    let mut scanner = StreamScanner::new(Limits::with_stanza_bytes(bytes.len().saturating_add(4096)));
+    scanner.push(format!("<stream:stream xmlns='{}' xmlns:stream='{}'>", ns::CLIENT, ns::STREAM).as_bytes());
+    scanner.push(bytes);
+    let Ok(Some(Token::Open(_))) = scanner.poll() else { return None };
+    match scanner.poll() {
+        Ok(Some(Token::Frame(frame))) => Some(frame),
+        _ => None,
+    }
+}
+
+/// Deletes messages that their receiver has for good.
+///
+/// # Errors
+///
+/// What the store says; the messages are delivered once more then, with the same ids.
+pub(crate) async fn delete(core: &Core, account: &str, rows: &[u64]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let owner = account.as_bytes();
+    let quota_key = OFFLINE_QUOTA.row(owner, b"quota");
+    let mut freed = 0;
+    for seq in rows {
+        if let Some(value) = core.store.get(&OFFLINE.seq(owner, *seq)).await? {
+            let row = OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+            freed += row.stanza.len() as u64;
+        }
+    }
+    for _ in 0..TRIES_MAX {
+        let (as_read, quota) = read_quota(&core.store, account).await?;
+        let mut transaction = core.store.transaction();
+        for seq in rows {
+            transaction.delete(&OFFLINE.seq(owner, *seq));
+        }
+        transaction.expect(&quota_key, as_read.as_ref());
+        match quota.bytes.saturating_sub(freed) {
+            0 => transaction.delete(&quota_key),
+            bytes => transaction.put(&quota_key, OfflineQuotaRow { bytes }.encode_to_vec()),
+        }
+        match transaction.commit().await {
+            Err(StoreError::Conflict) => {}
+            done => return done,
+        }
+    }
+    Err(StoreError::Conflict)
+}
+
+/// Forgets what is older than the setting allows: erases the keys of those days, then the rows, and counts the queues
+/// again. Returns how many days were forgotten. To be called once a day.
+///
+/// # Errors
+///
+/// What the store says.
+pub async fn expire(core: &Core) -> Result<usize, StoreError> {
+    let days = u32::try_from(core.config.limits.offline_age.as_secs() / 86_400).unwrap_or(u32::MAX);
+    let oldest = Day::of_millis(core.env.now().as_millis()).minus(days);
+    let forgotten = core.store.forget_days_before(oldest).await?;
+    if forgotten == 0 {
+        return Ok(0);
+    }
+    let mut position = None;
+    loop {
+        position = core.store.sweep_forgotten(position).await?.next;
+        if position.is_none() {
+            break;
+        }
+    }
+    for account in core.accounts().await? {
+        recount(core, &account.jid).await?;
+    }
+    Ok(forgotten)
+}
+
+/// Counts a queue anew.
+async fn recount(core: &Core, account: &str) -> Result<(), StoreError> {
+    for _ in 0..TRIES_MAX {
+        let (as_read, quota) = read_quota(&core.store, account).await?;
+        let rows = core.store.scan_seq(OFFLINE, account.as_bytes(), .., Direction::Forward, usize::MAX).await?;
+        let mut bytes = 0;
+        for (_, value) in rows {
+            bytes += OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?.stanza.len() as u64;
+        }
+        if bytes == quota.bytes {
+            return Ok(());
+        }
+        let key = OFFLINE_QUOTA.row(account.as_bytes(), b"quota");
+        let mut transaction = core.store.transaction();
+        transaction.expect(&key, as_read.as_ref());
+        transaction.put(&key, OfflineQuotaRow { bytes }.encode_to_vec());
+        match transaction.commit().await {
+            Err(StoreError::Conflict) => {}
+            done => return done,
+        }
+    }
+    Err(StoreError::Conflict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(inner: &str) -> Frame {
+        parse_stanza(format!("<message>{inner}</message>").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_means_nothing_later_is_not_kept() {
+        assert!(is_worth_keeping(&message("<body>x</body>")));
+        assert!(is_worth_keeping(&message("<encrypted xmlns='urn:xmpp:omemo:2'/>")));
+        assert!(!is_worth_keeping(&message("<composing xmlns='http://jabber.org/protocol/chatstates'/>")));
+        assert!(!is_worth_keeping(&message("<body>x</body><no-store xmlns='urn:xmpp:hints'/>")));
+        let hinted = "<paused xmlns='http://jabber.org/protocol/chatstates'/><store xmlns='urn:xmpp:hints'/>";
+        assert!(is_worth_keeping(&message(hinted)));
+        assert!(!is_worth_keeping(&message("")));
+    }
+}

@@ -1,0 +1,177 @@
+//! Stanzas from the client: stamped, checked, routed (RFC 6120 §8.1, §10).
+
+use std::sync::Arc;
+
+use xmpp::jid::Jid;
+use xmpp::stanza::{Condition, StanzaError, may_bounce, reply_error};
+use xmpp::xml::Frame;
+
+use super::{ClientSession, Phase};
+use crate::pipeline;
+use crate::route::{self, Stanza};
+use crate::settle::Ticket;
+
+impl ClientSession {
+    /// Takes responsibility for a stanza of the client.
+    pub(super) async fn handle_stanza(&mut self, frame: Frame) {
+        self.stanzas.charge(self.core.env.now(), 1);
+        let ticket = self.take_stanza(frame).await;
+        if let Phase::Bound(bound) = &mut self.phase
+            && bound.acks
+        {
+            match ticket.filter(|ticket| !ticket.is_safe()) {
+                None if bound.unsettled.is_empty() => self.stream.handled(1),
+                None => bound.unsettled.push_back(None),
+                open => {
+                    let by = self.core.env.now() + self.core.config.limits.settle_grace;
+                    bound.settle_at = Some(bound.settle_at.map_or(by, |at| at.min(by)));
+                    bound.handle.mailbox.set_settling(true);
+                    bound.unsettled.push_back(open);
+                }
+            }
+        }
+    }
+
+    async fn take_stanza(&mut self, frame: Frame) -> Option<Arc<Ticket>> {
+        let Phase::Bound(bound) = &mut self.phase else { return None };
+        let handle = Arc::clone(&bound.handle);
+        let Ok(to) = bound.parse_to(&frame) else {
+            self.refuse(&frame, Condition::JidMalformed);
+            return None;
+        };
+        // RFC 6120 §8.1.2.1: whatever the client wrote, `from` says who it is
+        let stamped = |jid: &str| frame.splice().set_attr("from", jid).finish();
+        match frame.name() {
+            "presence" => {
+                self.handle_presence(frame, to).await;
+                None
+            }
+            "message" => {
+                let frame = match pipeline::message(&self.core, stamped(handle.jid.as_str())) {
+                    Ok(frame) => frame,
+                    Err(error) => {
+                        self.send_error(&frame, &error);
+                        return None;
+                    }
+                };
+                // without `to` it is for the sender's own account (RFC 6120 §10.3.1)
+                let to = to.unwrap_or_else(|| handle.jid.bare().into());
+                let stanza = Stanza { frame, from: handle.jid.clone(), to };
+                let waiting = bound.acks.then_some(&handle.mailbox);
+                route::route(&self.core, stanza, waiting).await
+            }
+            _ => {
+                // without `to` the server answers on behalf of the account (RFC 6120 §10.3.3)
+                let to = to.unwrap_or_else(|| handle.jid.bare().into());
+                let stanza = Stanza { frame: stamped(handle.jid.as_str()), from: handle.jid.clone(), to };
+                route::route(&self.core, stanza, None).await
+            }
+        }
+    }
+
+    fn refuse(&mut self, frame: &Frame, condition: Condition) {
+        self.send_error(frame, &StanzaError::new(condition));
+    }
+
+    /// Sends a stanza of the client back to it.
+    fn send_error(&mut self, frame: &Frame, error: &StanzaError) {
+        let element = frame.to_element();
+        if may_bounce(&element) {
+            let reply = reply_error(&element, error);
+            self.send_own(Frame::from_element(&reply, xmpp::ns::CLIENT));
+        }
+    }
+
+    /// Presence goes three ways: to everybody who subscribed, to one address, or into the subscription rules.
+    async fn handle_presence(&mut self, frame: Frame, to: Option<Jid>) {
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        let handle = Arc::clone(&bound.handle);
+        let presence_type = frame.attr("type").map(std::borrow::Cow::into_owned);
+        match (presence_type.as_deref(), to) {
+            (None, None) => {
+                let frame = frame.splice().set_attr("from", handle.jid.as_str()).finish();
+                let first = !handle.is_available();
+                let took = handle.takes_messages();
+                let sent = crate::presence::broadcast_available(&self.core, &handle, frame).await;
+                if sent.is_err() {
+                    return; // the store failed; presence is repeated by the client when it matters to it
+                }
+                if first {
+                    self.welcome().await;
+                }
+                if !took && handle.takes_messages() {
+                    self.read_offline().await;
+                }
+            }
+            (Some("unavailable"), None) => {
+                let frame = frame.splice().set_attr("from", handle.jid.as_str()).finish();
+                let directed = bound.directed.take();
+                crate::presence::broadcast_unavailable(&self.core, &handle, frame, directed.as_deref()).await;
+            }
+            (Some(_), None) => self.refuse(&frame, Condition::BadRequest),
+            (None | Some("unavailable" | "error"), Some(to)) => {
+                if !bound.note_directed(&to, presence_type.as_deref(), self.core.config.limits.directed_presence) {
+                    return self.refuse(&frame, Condition::ResourceConstraint);
+                }
+                let frame = frame.splice().set_attr("from", handle.jid.as_str()).finish();
+                let stanza = Stanza { frame, from: handle.jid.clone(), to };
+                route::route(&self.core, stanza, None).await;
+            }
+            (Some(_), Some(to)) => {
+                let answer = crate::presence::outbound_subscription(&self.core, &handle, &frame, &to).await;
+                if let Err(error) = answer {
+                    self.send_error(&frame, &error);
+                }
+            }
+        }
+    }
+
+    /// Sends what a resource gets when it becomes available: presence of the others, and open requests.
+    async fn welcome(&mut self) {
+        let Phase::Bound(bound) = &self.phase else { return };
+        let handle = Arc::clone(&bound.handle);
+        let frames = crate::presence::welcome(&self.core, &handle).await;
+        for frame in frames {
+            self.send_own(frame);
+        }
+    }
+}
+
+impl super::Bound {
+    /// Parses `to`, mostly by remembering the last one.
+    fn parse_to(&mut self, frame: &Frame) -> Result<Option<Jid>, xmpp::jid::JidError> {
+        let Some(text) = frame.attr("to") else { return Ok(None) };
+        if let Some((last, jid)) = &self.last_to
+            && **last == *text
+        {
+            return Ok(Some(jid.clone()));
+        }
+        let jid = Jid::parse(&text)?;
+        self.last_to = Some((text.as_ref().into(), jid.clone()));
+        Ok(Some(jid))
+    }
+
+    /// Remembers whom the client shows itself to, so that they learn when it leaves (RFC 6121 §4.6.3). No when there
+    /// are too many.
+    fn note_directed(&mut self, to: &Jid, presence_type: Option<&str>, max: usize) -> bool {
+        match presence_type {
+            None => {
+                let directed = self.directed.get_or_insert_default();
+                if directed.len() >= max && !directed.contains(to) {
+                    return false;
+                }
+                directed.insert(to.clone());
+            }
+            Some("unavailable") => {
+                if let Some(directed) = &mut self.directed {
+                    directed.remove(to);
+                    if directed.is_empty() {
+                        self.directed = None;
+                    }
+                }
+            }
+            Some(_) => {}
+        }
+        true
+    }
+}

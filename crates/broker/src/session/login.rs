@@ -1,0 +1,214 @@
+//! From the first byte to a bound resource: credentials, the pace of guessing, resources.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use xmpp::sasl::{Hash, SaslCondition, ScramVerifier};
+use xmpp::stanza::{Condition, StanzaError, reply_error};
+use xmpp::stream::StreamCondition;
+use xmpp::stream::c2s::ResponderEvent;
+use xmpp::time::Timestamp;
+use xmpp::xml::Element;
+
+use super::{Bound, ClientSession, OfflineReading, Phase};
+use crate::mailbox::{Bounds, Mailbox, Notice};
+use crate::registry::SessionHandle;
+use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, VerifierRow};
+
+/// The longest that a login is delayed after failures; a connection has 30 s for all of it.
+const DELAY_MAX: Duration = Duration::from_secs(10);
+
+/// A session that is not bound yet.
+pub(super) struct Login {
+    pub(super) deadline: Timestamp,
+    /// A login that has to wait because of failures before it.
+    pub(super) held: Option<Held>,
+    /// The account that has signed in.
+    account: Option<Box<str>>,
+}
+
+/// A question of the stream whose answer is held back.
+pub(super) struct Held {
+    pub(super) until: Timestamp,
+    username: String,
+    hash: Hash,
+}
+
+impl Login {
+    pub(super) fn new(deadline: Timestamp) -> Self {
+        Self { deadline, held: None, account: None }
+    }
+}
+
+impl ClientSession {
+    pub(super) async fn handle_login(&mut self, event: ResponderEvent) {
+        match event {
+            ResponderEvent::Authenticate { username, mechanism } => self.begin_login(username, mechanism.hash).await,
+            ResponderEvent::LoginFailed { username, .. } => {
+                let account = username.and_then(|name| self.core.local_jid(&name));
+                if let Some(account) = account {
+                    self.core.login_pace.failed(account.as_str(), self.core.env.now());
+                }
+            }
+            ResponderEvent::Authenticated { username, .. } => self.signed_in(&username).await,
+            ResponderEvent::PreAuthIq(request) => {
+                let reply = crate::iq::before_login(&self.core, &request).await;
+                self.stream.send_element(&reply);
+            }
+            ResponderEvent::Bind { resource } => self.bind(resource.as_deref()),
+            _ => {}
+        }
+    }
+
+    /// Looks the account up, or waits first when it has seen too many failures (security-design §4).
+    async fn begin_login(&mut self, username: String, hash: Hash) {
+        let now = self.core.env.now();
+        let account = self.core.local_jid(&username);
+        let wait = account.and_then(|account| self.core.login_pace.wait_until(account.as_str(), now));
+        match (wait, &mut self.phase) {
+            (Some(until), Phase::Login(login)) => {
+                login.held = Some(Held { until: until.min(now + DELAY_MAX), username, hash });
+            }
+            _ => self.provide_credentials(&username, hash).await,
+        }
+    }
+
+    /// Answers a login that was held back, once its time has come.
+    pub(super) async fn release_held_login(&mut self) {
+        let now = self.core.env.now();
+        let Phase::Login(login) = &mut self.phase else { return };
+        if let Some(held) = login.held.take_if(|held| held.until <= now) {
+            self.provide_credentials(&held.username, held.hash).await;
+        }
+    }
+
+    async fn provide_credentials(&mut self, username: &str, hash: Hash) {
+        let account = self.core.local_jid(username);
+        // an unknown name gets a salt all the same, by its canonical form where it has one (attack X11)
+        let fake_salt = self.core.store.fake_salt(account.as_ref().map_or(username, |a| a.as_str()).as_bytes());
+        let row = match &account {
+            Some(account) => self.core.account(account.as_str()).await,
+            None => Ok(None),
+        };
+        match row {
+            Ok(row) => {
+                let row = row.filter(|row| !row.closed);
+                let verifier = row.as_ref().and_then(|row| verifier_of(row, hash));
+                self.stream.provide_credentials(verifier, fake_salt);
+            }
+            Err(_) => self.stream.refuse_credentials(SaslCondition::TemporaryAuthFailure),
+        }
+    }
+
+    async fn signed_in(&mut self, username: &str) {
+        let Some(account) = self.core.local_jid(username) else { return };
+        if let Phase::Login(login) = &mut self.phase {
+            login.account = Some(account.as_str().into());
+        }
+        // activity is noted by the month, and a login does not fail because it could not be
+        let _ = note_use(&self.core, account.as_str()).await;
+    }
+
+    fn bind(&mut self, resource: Option<&str>) {
+        let Phase::Login(login) = &self.phase else { return };
+        let generated = self.core.env.random_id();
+        let account = login.account.as_deref().and_then(|account| xmpp::jid::Jid::parse(account).ok());
+        let Some(account) = account else { return self.stream.fail(StreamCondition::InternalServerError) };
+        // a resource that is no valid one is replaced, as RFC 6120 §7.7.1 allows
+        let jid = account.with_resource(resource.unwrap_or(&generated)).or_else(|_| account.with_resource(&generated));
+        let Ok(jid) = jid else { return self.stream.fail(StreamCondition::InternalServerError) };
+        let limits = &self.core.config.limits;
+        let bounds = Bounds { count: limits.session_queue_count, bytes: limits.session_queue_bytes };
+        let mailbox = Arc::new(Mailbox::new(Arc::clone(&self.wake), bounds));
+        let handle = Arc::new(SessionHandle::new(self.core.registry.next_id(), jid, mailbox));
+        match self.core.registry.bind(Arc::clone(&handle), limits.sessions_per_account) {
+            Ok(replaced) => {
+                if let Some(old) = replaced {
+                    old.mailbox.notify(Notice::Conflict);
+                }
+                self.stream.bound(&handle.jid);
+                self.phase = Phase::Bound(Box::new(Bound::new(handle)));
+            }
+            Err(_) => self.stream.bind_refused(&StanzaError::new(Condition::ResourceConstraint)),
+        }
+    }
+}
+
+impl Bound {
+    fn new(handle: Arc<SessionHandle>) -> Self {
+        Self {
+            handle,
+            last_to: None,
+            acks: false,
+            unsettled: std::collections::VecDeque::new(),
+            settle_at: None,
+            in_flight: std::collections::VecDeque::new(),
+            done_rows: Vec::new(),
+            offline: OfflineReading::Idle,
+            directed: None,
+        }
+    }
+}
+
+/// Finds what checks a password by one hash.
+fn verifier_of(row: &AccountRow, hash: Hash) -> Option<ScramVerifier> {
+    let number = VerifierRow::number_of(hash)?;
+    let verifier = row.verifiers.iter().find(|v| v.hash == number)?;
+    Some(ScramVerifier {
+        iterations: verifier.iterations,
+        salt: verifier.salt.clone(),
+        stored_key: verifier.stored_key.clone(),
+        server_key: verifier.server_key.clone(),
+    })
+}
+
+impl VerifierRow {
+    /// Returns the number that stands for a hash in a row.
+    #[must_use]
+    pub fn number_of(hash: Hash) -> Option<u32> {
+        match hash {
+            Hash::Sha1 => Some(1),
+            Hash::Sha256 => Some(2),
+        }
+    }
+
+    /// Makes the row of a verifier.
+    #[must_use]
+    pub fn of(hash: Hash, verifier: &ScramVerifier) -> Option<Self> {
+        Some(Self {
+            hash: Self::number_of(hash)?,
+            iterations: verifier.iterations,
+            salt: verifier.salt.clone(),
+            stored_key: verifier.stored_key.clone(),
+            server_key: verifier.server_key.clone(),
+        })
+    }
+}
+
+/// Writes the month of the last use, when it is another one than before.
+async fn note_use(core: &crate::Core, account: &str) -> Result<(), store::StoreError> {
+    let key = ACCOUNTS.row(ACCOUNTS_OWNER, account.as_bytes());
+    let Some(value) = core.store.get(&key).await? else { return Ok(()) };
+    let mut row = AccountRow::decode(value.as_slice()).map_err(|_| store::StoreError::Altered)?;
+    let month = month_of(core.env.now());
+    if row.used_month == month {
+        return Ok(());
+    }
+    row.used_month = month;
+    let mut transaction = core.store.transaction();
+    transaction.expect(&key, Some(&value));
+    transaction.put(&key, row.encode_to_vec());
+    transaction.commit().await
+}
+
+/// Counts months of 30.44 days since 1970: enough to tell what has long been unused, and no finer on purpose.
+#[must_use]
+pub fn month_of(at: Timestamp) -> u32 {
+    u32::try_from(at.as_secs() / 2_629_746).unwrap_or(0)
+}
+
+/// The answer to a registration request when nobody handles it.
+pub(crate) fn no_registration(request: &Element) -> Element {
+    reply_error(request, &StanzaError::new(Condition::ServiceUnavailable))
+}

@@ -1,0 +1,280 @@
+//! [`ClientSession`]: one client connection, from its first byte to what becomes of unacknowledged stanzas at its end.
+//!
+//! A program drives it like this, in one task per connection:
+//!
+//! ```text
+//! loop {
+//!     match next {
+//!         bytes read            => session.handle_bytes(&bytes).await,     // not while read_pause() says to wait
+//!         TLS handshake done    => session.handle_tls(facts).await,
+//!         woken                 => session.handle_wake().await,
+//!         next_timeout() is here => session.handle_timeout().await,
+//!     }
+//!     let output = session.take_output();
+//!     write(output.bytes);  session.handle_written().await;                // says that the bytes are with the socket
+//!     match output.then { Continue, StartTls, Close }
+//! }
+//! session.closed().await;                                                  // always, however the connection ended
+//! ```
+//!
+//! All of a turn's output is one piece, so a turn is one TLS record and one system call.
+
+mod end;
+mod flow;
+mod inbound;
+mod login;
+mod settling;
+
+pub use login::month_of;
+pub(crate) use login::no_registration;
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use xmpp::jid::Jid;
+use xmpp::stream::c2s::{Responder, ResponderEvent};
+use xmpp::stream::{Seed, StreamCondition, TlsFacts, Transport};
+use xmpp::time::Timestamp;
+
+use crate::environment::Wake;
+use crate::mailbox::{Claim, Mail, Notice};
+use crate::rate::TokenBucket;
+use crate::registry::SessionHandle;
+use crate::settle::Ticket;
+use crate::{Broker, Core};
+
+/// What the program does after writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing special.
+    Continue,
+    /// Start the TLS handshake, then call `handle_tls`.
+    StartTls,
+    /// Close the connection, then call `closed`.
+    Close,
+}
+
+/// What a session wants done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Write this, if there is anything.
+    pub bytes: Option<Bytes>,
+    /// And then do this.
+    pub then: Then,
+}
+
+/// One client connection.
+pub struct ClientSession {
+    core: Arc<Core>,
+    stream: Responder,
+    wake: Wake,
+    phase: Phase,
+    starts_tls: bool,
+    stanzas: TokenBucket,
+    bytes: TokenBucket,
+    last_heard: Timestamp,
+    /// Since when an answer is awaited from the client, if one is.
+    waiting_since: Option<Timestamp>,
+}
+
+enum Phase {
+    /// Not yet bound.
+    Login(Box<login::Login>),
+    /// Stanzas flow.
+    Bound(Box<Bound>),
+    /// Nothing more happens.
+    Over,
+}
+
+/// What a session with a resource keeps.
+struct Bound {
+    handle: Arc<SessionHandle>,
+    /// The last `to` and what it was parsed to: most stanzas of a conversation go to one address.
+    last_to: Option<(Box<str>, Jid)>,
+    /// The client speaks XEP-0198.
+    acks: bool,
+    /// Stanzas from the client that its `h` does not cover yet, oldest first.
+    unsettled: VecDeque<Option<Arc<Ticket>>>,
+    /// When live messages are written to disk for this sender's sake.
+    settle_at: Option<Timestamp>,
+    /// Stanzas to the client that it does not have for good, oldest first.
+    in_flight: VecDeque<InFlight>,
+    /// Rows of the offline store that the client has for good and that are to be deleted.
+    done_rows: Vec<u64>,
+    offline: OfflineReading,
+    /// Whom the client has sent directed presence to (RFC 6121 §4.6).
+    directed: Option<Box<HashSet<Jid>>>,
+}
+
+/// A stanza that was sent and that the client does not have for good.
+struct InFlight {
+    claim: Claim,
+    bytes: usize,
+    at: Timestamp,
+    /// Kept here only where the stream does not keep it (without XEP-0198).
+    frame: Option<xmpp::xml::Frame>,
+}
+
+/// How far the session is with the offline messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OfflineReading {
+    /// Not at it.
+    Idle,
+    /// Sent up to this row; more are read when these have arrived.
+    UpTo(u64),
+}
+
+impl fmt::Debug for ClientSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSession")
+    }
+}
+
+impl Broker {
+    /// Makes the session of a connection that a client opened. `wake` must lead to a call of
+    /// [`ClientSession::handle_wake`].
+    #[must_use]
+    pub fn accept_client(&self, transport: Transport, wake: Wake) -> ClientSession {
+        let core = Arc::clone(self.core());
+        let mut seed = [0; 32];
+        core.env.random.fill(&mut seed);
+        let now = core.env.now();
+        let limits = &core.config.limits;
+        ClientSession {
+            stream: Responder::new(Arc::clone(&core.client_streams), transport, Seed::new(seed)),
+            wake,
+            phase: Phase::Login(Box::new(login::Login::new(now + limits.pre_auth))),
+            starts_tls: false,
+            stanzas: TokenBucket::new(limits.client_stanzas),
+            bytes: TokenBucket::new(limits.client_bytes),
+            last_heard: now,
+            waiting_since: None,
+            core,
+        }
+    }
+}
+
+impl ClientSession {
+    /// Takes bytes from the connection.
+    pub async fn handle_bytes(&mut self, bytes: &[u8]) {
+        let now = self.core.env.now();
+        self.last_heard = now;
+        self.waiting_since = None;
+        self.bytes.charge(now, bytes.len());
+        self.stream.handle_bytes(bytes);
+        self.turn().await;
+    }
+
+    /// TLS is up, after [`Then::StartTls`].
+    pub async fn handle_tls(&mut self, facts: TlsFacts) {
+        self.stream.handle_tls(facts);
+        self.turn().await;
+    }
+
+    /// The wake function was called.
+    pub async fn handle_wake(&mut self) {
+        self.turn().await;
+    }
+
+    /// The time of [`ClientSession::next_timeout`] has come.
+    pub async fn handle_timeout(&mut self) {
+        self.check_timers().await;
+        self.turn().await;
+    }
+
+    /// What [`ClientSession::take_output`] returned has been written to the connection.
+    pub async fn handle_written(&mut self) {
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        if bound.acks || bound.in_flight.is_empty() {
+            return;
+        }
+        let count = bound.in_flight.len();
+        self.land(count);
+        self.after_landing().await;
+    }
+
+    /// Returns what is to be done now; once per turn.
+    pub fn take_output(&mut self) -> Output {
+        let bytes = self.stream.poll_output();
+        let then = match self.phase {
+            Phase::Over => Then::Close,
+            _ if std::mem::take(&mut self.starts_tls) => Then::StartTls,
+            _ => Then::Continue,
+        };
+        Output { bytes, then }
+    }
+
+    /// Tells until when nothing is to be read from the connection, because the client is over its rate: it feels this as
+    /// back-pressure and loses nothing.
+    #[must_use]
+    pub fn read_pause(&self) -> Option<Timestamp> {
+        let now = self.core.env.now();
+        self.stanzas.wait_until(now).max(self.bytes.wait_until(now))
+    }
+
+    /// Returns the bound address.
+    #[must_use]
+    pub fn jid(&self) -> Option<&Jid> {
+        match &self.phase {
+            Phase::Bound(bound) => Some(&bound.handle.jid),
+            _ => None,
+        }
+    }
+
+    /// Handles everything that is there: events of the stream, then the mailbox, then what the client's `h` waits for.
+    async fn turn(&mut self) {
+        while let Some(event) = self.stream.poll_event() {
+            self.handle_event(event).await;
+            self.land_acknowledged();
+        }
+        self.handle_mail().await;
+        self.after_landing().await;
+        self.settle();
+        if let Phase::Bound(bound) = &self.phase
+            && bound.acks
+            && self.stream.unacked().0 > 0
+        {
+            self.waiting_since.get_or_insert(self.core.env.now());
+        }
+    }
+
+    async fn handle_event(&mut self, event: ResponderEvent) {
+        match event {
+            ResponderEvent::StartTls => self.starts_tls = true,
+            ResponderEvent::AcksEnabled => {
+                if let Phase::Bound(bound) = &mut self.phase {
+                    // what was sent before is not counted: it is with the socket, as for any client without XEP-0198
+                    bound.acks = true;
+                    let count = bound.in_flight.len();
+                    self.land(count);
+                }
+            }
+            ResponderEvent::Stanza(frame) => self.handle_stanza(frame).await,
+            ResponderEvent::Ended(_) => self.end().await,
+            login => self.handle_login(login).await,
+        }
+    }
+
+    async fn handle_mail(&mut self) {
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        let mail = bound.handle.mailbox.take();
+        for item in mail {
+            match item {
+                Mail::Stanza(delivery) => self.send(delivery),
+                Mail::Notice(notice) => self.handle_notice(notice).await,
+            }
+        }
+    }
+
+    async fn handle_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Conflict => self.stream.fail(StreamCondition::Conflict),
+            Notice::AccountGone => self.stream.fail(StreamCondition::NotAuthorized),
+            Notice::Shutdown => self.stream.fail(StreamCondition::SystemShutdown),
+            Notice::Offline => return self.read_offline().await,
+        }
+        self.end().await;
+    }
+}
