@@ -283,6 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn damaged_certificates_are_read_or_refused_without_a_panic() {
+        let name = SanType::DnsName("north.example".try_into().expect("a name"));
+        let whole = certificate(&rcgen::PKCS_ECDSA_P256_SHA256, vec![name]);
+        let mut refused = 0;
+        for at in 0..whole.len() {
+            for value in [0x00, 0x7f, 0x80, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                refused += usize::from(CertificateFacts::read(&damaged).is_err());
+                let _ = server_end_point(&damaged);
+            }
+            assert!(CertificateFacts::read(&whole[..at]).is_err(), "cut at {at}");
+        }
+        assert!(refused > 0);
+    }
+
+    #[test]
     fn pins_have_a_text_form_and_hide_from_debug() {
         let pin = Pin::from_bytes([0xff; 32]);
         assert_eq!(pin.to_text(), "__________________________________________8");

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -16,6 +17,8 @@ use xmpp::stream::TlsFacts;
 
 /// How much one read takes at most: a full TLS record.
 const CHUNK_BYTES: usize = 16 * 1024;
+
+const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// A TCP connection that may have TLS on it.
 ///
@@ -152,9 +155,10 @@ impl Connection {
         self.flush().await
     }
 
-    /// Ends our direction in order (`close_notify` under TLS). Errors do not matter any more.
+    /// Ends our direction in order (`close_notify` under TLS). Errors do not matter any more, and a peer that reads
+    /// nothing is left after 5 s.
     pub async fn close(mut self) {
-        let _ = self.shutdown().await;
+        let _ = tokio::time::timeout(CLOSE_TIME, self.shutdown()).await;
     }
 }
 

@@ -18,6 +18,9 @@ use crate::verify::Trust;
 /// How many redirects are followed. They stay on the host, so more than a few are a loop.
 const REDIRECTS: usize = 3;
 
+/// The headers that an upload slot may prescribe.
+const SLOT_HEADERS: [&str; 3] = ["authorization", "cookie", "expires"];
+
 /// Why a transfer failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -200,7 +203,10 @@ impl HttpClient {
         tokio::time::timeout(self.total, transfer).await.unwrap_or(Err(HttpError::TimedOut))
     }
 
-    /// Uploads with the headers that the slot prescribes (XEP-0363 §4). Redirects are not followed.
+    /// Uploads with the headers that the slot prescribes. Redirects are not followed.
+    ///
+    /// Of the headers only `Authorization`, `Cookie` and `Expires` are sent: others could change what the request
+    /// means (XEP-0363 §4).
     ///
     /// # Errors
     ///
@@ -208,7 +214,14 @@ impl HttpClient {
     pub async fn put(&self, place: &Place, headers: &[(String, String)], upload: Upload) -> Result<(), HttpError> {
         let transfer = async {
             let connection = self.connect(place).await?;
-            let answer = exchange(connection, Method::PUT, &place.url, headers, upload, self.total).await?;
+            let allowed = |name: &str| SLOT_HEADERS.iter().any(|slot| name.eq_ignore_ascii_case(slot));
+            let one_line = |value: &str| value.replace(['\r', '\n'], "");
+            let headers: Vec<_> = headers
+                .iter()
+                .filter(|(name, _)| allowed(name))
+                .map(|(name, value)| (name.clone(), one_line(value)))
+                .collect();
+            let answer = exchange(connection, Method::PUT, &place.url, &headers, upload, self.total).await?;
             match answer.status() {
                 status if status.is_success() => Ok(()),
                 other => Err(HttpError::Status(other.as_u16())),

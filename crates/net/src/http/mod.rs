@@ -12,6 +12,8 @@ mod tests;
 mod url;
 
 pub use body::Upload;
+pub use hyper_util::service::TowerToHyperService;
+
 pub use client::{Access, Fetch, HttpClient, HttpError, Place, Received};
 pub use serve::serve_http;
 pub use url::HttpsUrl;

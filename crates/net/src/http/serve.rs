@@ -15,7 +15,7 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// Serves HTTP/1.1 on a secured connection until the peer closes it.
 ///
-/// A router of `axum` becomes such a service with `hyper_util::service::TowerToHyperService::new(router)`.
+/// A router of `axum` becomes such a service with [`TowerToHyperService::new(router)`](super::TowerToHyperService).
 /// How the connection ended does not matter to anybody, so nothing is returned.
 pub async fn serve_http<S, B>(connection: Connection, service: S)
 where

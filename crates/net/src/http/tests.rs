@@ -158,7 +158,8 @@ async fn an_upload_arrives_with_its_headers() {
     let slot = place(server.port, "/slot", Access::OwnBroker(Trust::pins([server.pin])));
     let mut pieces = FILE.chunks(7).map(Bytes::from_static).collect::<Vec<_>>().into_iter();
     let upload = Upload::new(FILE.len() as u64, move || Ok(pieces.next()));
-    let headers = [("Authorization".to_owned(), "Basic eA==".to_owned())];
+    let headers = [("Authorization", "Basic eA=="), ("Host", "evil.example"), ("Content-Length", "3")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())); // only the first one is sent
     client().put(&slot, &headers, upload).await.expect("stored");
     assert_eq!(server.received.lock().expect("not poisoned").as_slice(), FILE);
     let refused = client().put(&slot, &[], Upload::from_bytes(Bytes::from_static(FILE))).await;

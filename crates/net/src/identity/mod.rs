@@ -126,7 +126,12 @@ impl Identity {
 
 /// The identities in use now. Listeners hold it, and renewal replaces what it holds without closing a connection.
 pub struct ReloadableIdentity {
-    current: RwLock<Arc<[Arc<Identity>]>>,
+    current: RwLock<Arc<Served>>,
+}
+
+struct Served {
+    default: Arc<Identity>,
+    others: Vec<Arc<Identity>>,
 }
 
 impl fmt::Debug for ReloadableIdentity {
@@ -138,22 +143,22 @@ impl fmt::Debug for ReloadableIdentity {
 impl ReloadableIdentity {
     /// Starts with one identity, which is also served to peers that name no host.
     pub fn new(identity: Identity) -> Arc<Self> {
-        Arc::new(Self { current: RwLock::new(Arc::from([Arc::new(identity)])) })
+        let served = Served { default: Arc::new(identity), others: Vec::new() };
+        Arc::new(Self { current: RwLock::new(Arc::new(served)) })
     }
 
-    /// Replaces all identities; the first one is the default. Connections that stand keep what they have.
-    pub fn replace(&self, first: Identity, others: Vec<Identity>) {
-        let all: Arc<[Arc<Identity>]> = std::iter::once(first).chain(others).map(Arc::new).collect();
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = all;
+    /// Replaces all identities. Connections that stand keep what they have.
+    pub fn replace(&self, default: Identity, others: Vec<Identity>) {
+        let others = others.into_iter().map(Arc::new).collect();
+        let served = Arc::new(Served { default: Arc::new(default), others });
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = served;
     }
 
     /// Chooses by the name that the peer asked for (SNI), else the default.
     pub fn choose(&self, server_name: Option<&str>) -> Arc<Identity> {
-        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        let named = server_name.and_then(|name| current.iter().find(|identity| identity.facts.names_host(name)));
-        match named.or(current.first()) {
-            Some(identity) => Arc::clone(identity),
-            None => unreachable!("constructor and `replace` always put one identity first"),
-        }
+        let served = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        let all = std::iter::once(&served.default).chain(&served.others);
+        let named = server_name.and_then(|name| all.into_iter().find(|identity| identity.facts.names_host(name)));
+        Arc::clone(named.unwrap_or(&served.default))
     }
 }

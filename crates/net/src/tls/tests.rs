@@ -291,3 +291,43 @@ fn the_hybrid_key_exchange_is_first_and_weak_ones_are_absent() {
         assert!(name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_"), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_service_asked_for_at_the_wrong_port_refuses() {
+    let (identity, ca) = broker("north.example", now());
+    let trust = Trust::only_pem(ca.certificate_pem()).expect("read");
+    let server = ServerTls::new(Purpose::XmppClients, identity);
+    let (ours, _) = shake(&ClientTls::new(Service::Server, trust), &server, "north.example", None).await;
+    assert_eq!(ours.map(|_| ()), Err(TlsError::RefusedByPeer));
+}
+
+#[tokio::test]
+async fn long_writes_arrive_whole_and_an_end_without_notice_is_no_end() {
+    let (identity, ca) = broker("north.example", now());
+    let trust = Trust::only_pem(ca.certificate_pem()).expect("read");
+    let server = ServerTls::new(Purpose::XmppClients, identity);
+    let sent: Vec<u8> = (0..200_000u32).map(|number| number as u8).collect();
+    for (versions, orderly) in [(Versions::Only13, true), (Versions::Only13, false), (Versions::DangerOnly12, false)] {
+        let (ours, theirs) = shake(&client(trust.clone(), versions), &server, "north.example", None).await;
+        let ((mut ours, _), (mut theirs, _)) = (ours.expect("secured"), theirs.expect("secured"));
+        let sending = async {
+            theirs.send(&sent).await.expect("sent");
+            if orderly {
+                theirs.close().await;
+            } // else it is dropped: what an attacker does who cuts the connection
+        };
+        let receiving = async {
+            let mut received = Vec::new();
+            loop {
+                match ours.read_chunk().await {
+                    Ok(Some(chunk)) => received.extend_from_slice(&chunk),
+                    Ok(None) => return (received, Ok(())),
+                    Err(error) => return (received, Err(error.kind())),
+                }
+            }
+        };
+        let ((), (received, end)) = tokio::join!(sending, receiving);
+        assert!(received == sent, "{} of {} bytes", received.len(), sent.len());
+        assert_eq!(end, if orderly { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof) });
+    }
+}
