@@ -101,6 +101,12 @@ mod tests {
         assert!(number.grouped().split(' ').all(|group| group.len() == 5));
     }
 
+    /// Computed by a few lines of Python: people compare across versions, so it must never change.
+    #[test]
+    fn the_number_is_what_it_always_was() {
+        assert_eq!(compare(ALICE, BOB).digits(), "154971746923555782150042183711883913344381817965920106204669");
+    }
+
     #[test]
     fn the_order_and_repetition_of_devices_do_not_matter() {
         let keys = [[2; 32], [1; 32], [2; 32]];

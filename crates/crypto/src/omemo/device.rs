@@ -17,6 +17,8 @@ use crate::Random;
 const MAX_ID: u32 = 0x7fff_ffff;
 /// How many senders may use one prekey during a catch-up before it is refused.
 const MAX_PREKEY_USES: usize = 16;
+/// How many used prekeys are kept when no catch-up completes, or strangers could make the state grow without end.
+const MAX_USED_PREKEYS: usize = 1000;
 
 /// The secret state of a device: its id, its identity key, its signed prekeys and its one-time prekeys.
 pub struct Device {
@@ -195,6 +197,11 @@ impl Device {
     pub(super) fn use_prekey(&mut self, id: u32, ephemeral: RatchetKey) {
         if let Some(prekey) = self.prekeys.iter_mut().find(|prekey| prekey.id == id) {
             prekey.used_by.push(ephemeral);
+        }
+        if self.prekeys.len() - self.prekey_count() > MAX_USED_PREKEYS
+            && let Some(oldest) = self.prekeys.iter().position(|prekey| !prekey.used_by.is_empty())
+        {
+            self.prekeys.remove(oldest);
         }
     }
 

@@ -21,8 +21,16 @@ pub(super) fn root_step(root: &Secret<32>, shared: &Secret<32>, info: &[u8]) -> 
     (copy(new_root), copy(chain))
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many chain steps this thread has made, for tests of the bounds.
+    pub(super) static STEP_COUNT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 /// One step of a message chain: the message key and the next chain key.
 pub(super) fn chain_step(chain: &Secret<32>) -> (Secret<32>, Secret<32>) {
+    #[cfg(test)]
+    STEP_COUNT.set(STEP_COUNT.get() + 1);
     (hmac(chain.expose(), &[&[0x01]]), hmac(chain.expose(), &[&[0x02]]))
 }
 

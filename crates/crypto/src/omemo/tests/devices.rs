@@ -103,6 +103,20 @@ fn one_identity_serves_both_profiles() {
 }
 
 #[test]
+fn c20_strangers_cannot_use_up_the_prekeys_nor_make_the_state_grow() {
+    let random = SeededRandom::new(8);
+    let mut device = Device::generate(NOW, &random);
+    let ephemeral = *device.signed_prekeys[0].pair.public().as_bytes();
+    for _ in 0..1500 {
+        let id = device.bundle::<Omemo2>().prekeys[0].id;
+        device.use_prekey(id, RatchetKey::from_bytes(&ephemeral).unwrap());
+        device.maintain(NOW, &random);
+        assert!(device.prekey_count() >= PREKEY_REFILL_BELOW);
+        assert!(device.prekeys.len() <= PREKEY_COUNT + 1000);
+    }
+}
+
+#[test]
 fn renumbering_draws_another_id_and_keeps_the_keys() {
     let random = SeededRandom::new(7);
     let mut device = Device::generate(NOW, &random);
