@@ -177,12 +177,15 @@ impl Dialler {
 
     /// Connects through a SOCKS5 proxy only, which also resolves all names; 60 s for each host, as Tor needs.
     pub fn through(proxy: Proxy) -> Self {
-        Self {
-            names: Names::system(), // never asked while a proxy is set
-            proxy: Some(proxy),
-            routes: Routes::default(),
-            timeout: Duration::from_secs(60),
-        }
+        Self::direct(Names::system()).with_proxy(proxy)
+    }
+
+    /// Goes through a SOCKS5 proxy from now on, as in [`Dialler::through`]; names are not asked for any more.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self.timeout = Duration::from_secs(60);
+        self
     }
 
     /// Uses these static routes. They are shared: routes that are added later count.

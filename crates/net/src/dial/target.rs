@@ -71,6 +71,14 @@ impl Endpoint {
     pub fn new(host: impl Into<String>, port: u16, mode: Mode) -> Self {
         Self { host: HostPort::new(host, port), mode }
     }
+
+    /// For a host of which nobody said how it is secured: direct TLS, then STARTTLS.
+    ///
+    /// In this order, because an XML stream does not survive a ClientHello and ends at once, while a TLS port would
+    /// wait in silence for the rest of what it takes for a record.
+    pub fn either(host: HostPort) -> [Self; 2] {
+        [Self { host: host.clone(), mode: Mode::DirectTls }, Self { host, mode: Mode::StartTls }]
+    }
 }
 
 /// A domain's service, and what is known about its place.

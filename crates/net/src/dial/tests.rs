@@ -226,6 +226,47 @@ async fn the_proxys_refusals_are_told_apart() {
 }
 
 #[tokio::test]
+async fn f05_with_a_proxy_nothing_goes_past_it() {
+    let (dns, direct) = responder();
+    let (bystander, port) = listener().await;
+    dns.add("_xmpp-client._tcp.north.example", Record::srv("north.example", port));
+    dns.add("north.example", Record::Address(V4));
+    let proxy = SocksProxy::start().expect("a free port");
+    let dialler = direct.with_proxy(Proxy::new(proxy.address()));
+    let endpoint = Endpoint::new("127.0.0.1", port, Mode::StartTls);
+    assert!(dialler.routes().set("south.example", Route { at: vec![endpoint.clone()], pins: Vec::new() }));
+    let named = Target::new("east.example", Service::Client).at([endpoint]);
+    for target in [Target::new("north.example", Service::Client), Target::new("south.example", Service::Server), named]
+    {
+        assert!(dialler.connect(&target).await.is_err(), "the proxy leads nowhere");
+    }
+    assert_eq!(dns.asked(), Vec::<String>::new());
+    let asked: Vec<_> = proxy.asked().into_iter().map(|(host, _)| host).collect();
+    assert_eq!(asked, ["north.example", "north.example", "127.0.0.1", "127.0.0.1"]);
+    let reached = tokio::time::timeout(Duration::from_millis(50), bystander.accept()).await;
+    assert!(reached.is_err(), "somebody connected directly");
+}
+
+#[tokio::test]
+async fn a_host_without_a_stated_mode_is_tried_both_ways() {
+    let (listener, port) = listener().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut connection = Connection::from(stream);
+                let _ = connection.read_chunk().await;
+                let _ = connection.send(b"<stream:error>").await; // what was read is no XML
+                connection.close().await;
+            });
+        }
+    });
+    let target = Target::new("north.example", Service::Client).at(Endpoint::either(HostPort::new("127.0.0.1", port)));
+    let tls = ClientTls::new(Service::Client, Trust::public());
+    let link = Dialler::direct(Names::system()).connect_link(&target, &tls, None).await.expect("reached");
+    assert_eq!((link.mode, link.connection.is_secure()), (Mode::StartTls, false));
+}
+
+#[tokio::test]
 async fn onion_names_are_never_asked_for_without_a_proxy() {
     let (dns, dialler) = responder();
     let error = dialler.connect(&Target::new("abcdefgh.onion", Service::Client)).await.expect_err("no way");
