@@ -1,0 +1,127 @@
+//! What others may call themselves, shown so that it deceives nobody (attack row X16).
+//!
+//! Two addresses that differ only in characters that look alike are one person to the eye. Nothing is refused for that:
+//! the user is told. Comparison follows Unicode Technical Standard #39, whose tables the `unicode-security` crate holds.
+
+use unicode_security::confusable_detection::skeleton;
+use unicode_security::mixed_script::MixedScript;
+use xmpp::jid::BareJid;
+
+/// What is odd about an address. Several may be true; the first one matters most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AddressWarning {
+    /// It looks like another one that is known.
+    LooksLikeAnother,
+    /// One part of it mixes alphabets, which names of people and servers hardly ever do.
+    MixedScripts,
+}
+
+impl AddressWarning {
+    /// One sentence for the user.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::LooksLikeAnother => "This address looks like that of somebody you know, but it is another one.",
+            Self::MixedScripts => "This address mixes letters of different alphabets, as forged addresses do.",
+        }
+    }
+}
+
+/// Finds what is odd about an address, given those that are known already.
+pub fn address_warnings<'a>(address: &BareJid, known: impl IntoIterator<Item = &'a BareJid>) -> Vec<AddressWarning> {
+    let mut warnings = Vec::new();
+    let own_skeleton = address_skeleton(address);
+    if known.into_iter().any(|other| other != address && address_skeleton(other) == own_skeleton) {
+        warnings.push(AddressWarning::LooksLikeAnother);
+    }
+    if mixes_scripts(address) {
+        warnings.push(AddressWarning::MixedScripts);
+    }
+    warnings
+}
+
+/// Tells whether two different addresses look alike.
+#[must_use]
+pub fn look_alike(one: &BareJid, other: &BareJid) -> bool {
+    one != other && address_skeleton(one) == address_skeleton(other)
+}
+
+/// Makes a text of others fit for one line of a screen: control characters, line ends and invisible characters that
+/// turn the direction of what follows are left out, and what is left is cut to `max_chars`.
+#[must_use]
+pub fn one_line(text: &str, max_chars: usize) -> String {
+    let visible = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !turns_direction(*c));
+    let cut: String = visible.filter(|c| !c.is_control()).take(max_chars).collect();
+    cut.trim().to_owned()
+}
+
+/// Characters that change the direction of text around them (Unicode Standard Annex #9 §2).
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Both parts as they look, case aside: a reader takes `I` for `l` and does not see the difference of case in domains.
+fn address_skeleton(address: &BareJid) -> (String, String) {
+    let look = |part: &str| skeleton(&part.to_lowercase()).collect::<String>();
+    (look(address.localpart().unwrap_or_default()), look(address.domainpart()))
+}
+
+/// Judged label by label: a Cyrillic name at a Latin server is how most of the world writes.
+fn mixes_scripts(address: &BareJid) -> bool {
+    let labels = address.domainpart().split('.').chain(address.localpart());
+    labels.into_iter().any(|label| !label.is_single_script())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jid(text: &str) -> BareJid {
+        BareJid::parse(text).unwrap()
+    }
+
+    #[test]
+    fn x16_two_confusable_contacts_are_marked() {
+        // the second one is written with Cyrillic letters; no alphabet is mixed within it
+        for (known, forged) in [
+            ("cocoa@example.org", "\u{441}\u{43e}\u{441}\u{43e}\u{430}@example.org"),
+            ("paypal@example.org", "paypa1@example.org"),
+            ("alice@example.org", "alice@ex\u{430}mple.org"),
+            ("rn@example.org", "m@example.org"),
+        ] {
+            let (known, forged) = (jid(known), jid(forged));
+            assert!(look_alike(&known, &forged));
+            let warnings = address_warnings(&forged, [&known]);
+            assert_eq!(warnings.first(), Some(&AddressWarning::LooksLikeAnother));
+        }
+        assert_eq!(
+            address_warnings(&jid("alice@example.org"), [&jid("alice@example.org"), &jid("bob@example.org")]),
+            []
+        );
+    }
+
+    #[test]
+    fn x16_mixed_alphabets_are_marked() {
+        for mixed in ["p\u{430}ul@example.org", "alice@ex\u{430}mple.org", "\u{3b1}lice@example.org"] {
+            assert_eq!(address_warnings(&jid(mixed), []), [AddressWarning::MixedScripts], "{mixed}");
+        }
+        for plain in [
+            "alice-77_x@example.org",
+            "алиса@example.org",
+            "山田たろう@example.org",
+            "müller@example.org",
+            "room.example.org",
+        ] {
+            assert_eq!(address_warnings(&jid(plain), []), [], "{plain}");
+        }
+    }
+
+    #[test]
+    fn x16_names_turn_no_direction_and_break_no_line() {
+        assert_eq!(one_line("a\u{202e}b\u{2066}c\n d\u{7}\u{61c}", 80), "abc  d");
+        assert_eq!(one_line("  many words ", 6), "many");
+        assert_eq!(one_line("\u{202e}\u{200f}", 10), "");
+        assert_eq!(one_line("שלום", 10), "שלום");
+    }
+}
