@@ -107,23 +107,31 @@ impl<T> Unacked<T> {
 }
 
 /// What we have received and what we have taken responsibility for.
+///
+/// Counts from the first stanza of the stream, so that a stanza received before acknowledgements were enabled and
+/// handled afterwards is not mistaken for a later one.
 #[derive(Debug, Default)]
 pub(super) struct Handled {
-    received: u32,
-    handled: u32,
+    received: u64,
+    handled: u64,
+    /// What had been received when acknowledgements were enabled; `None` until then.
+    enabled_at: Option<u64>,
     /// The peer asked for an acknowledgement when this many had been received.
-    asked_at: Option<u32>,
+    asked_at: Option<u64>,
 }
 
 impl Handled {
+    pub(super) fn enable(&mut self) {
+        self.enabled_at = Some(self.received);
+    }
+
     pub(super) fn received_one(&mut self) {
-        self.received = self.received.wrapping_add(1);
+        self.received += 1;
     }
 
     /// The caller is now responsible for `count` more; more than were received count as all.
     pub(super) fn handle(&mut self, count: u32) {
-        let open = self.received.wrapping_sub(self.handled);
-        self.handled = self.handled.wrapping_add(count.min(open));
+        self.handled = self.handled.saturating_add(count.into()).min(self.received);
     }
 
     /// The peer wants to know.
@@ -134,19 +142,17 @@ impl Handled {
     /// The `h` to send, once everything received before the question has been handled. An answer before that would
     /// tell the peer nothing, and it might not ask again.
     pub(super) fn take_answer(&mut self) -> Option<u32> {
-        let target = self.asked_at?;
-        let still_open = self.received.wrapping_sub(self.handled);
-        let since_asked = self.received.wrapping_sub(target);
-        if still_open > since_asked {
+        if self.handled < self.asked_at? {
             return None;
         }
         self.asked_at = None;
-        Some(self.handled)
+        Some(self.h())
     }
 
-    /// The present `h`.
+    /// The present `h`: stanzas handled since enabling, modulo 2³² (XEP-0198 §4).
     pub(super) fn h(&self) -> u32 {
-        self.handled
+        let since = self.handled.saturating_sub(self.enabled_at.unwrap_or(self.received));
+        (since & u64::from(u32::MAX)) as u32
     }
 }
 
@@ -188,7 +194,9 @@ mod tests {
         assert_eq!(unacked.acknowledge(3), Err(AckError::HandledTooMany { h: 3, sent: 2 }));
         assert_eq!(unacked.acknowledge(2).unwrap(), [3]);
 
-        let mut handled = Handled { received: u32::MAX, handled: u32::MAX, asked_at: None };
+        let before = u64::from(u32::MAX);
+        let mut handled = Handled { received: before, handled: before, enabled_at: Some(0), asked_at: None };
+        assert_eq!(handled.h(), u32::MAX);
         handled.received_one();
         handled.received_one();
         handled.asked();
@@ -198,8 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn what_came_before_enabling_is_not_counted() {
+        let mut handled = Handled::default();
+        handled.received_one();
+        handled.enable();
+        handled.received_one();
+        handled.asked();
+        handled.handle(1);
+        assert_eq!((handled.take_answer(), handled.h()), (None, 0));
+        handled.handle(1);
+        assert_eq!(handled.take_answer(), Some(1));
+    }
+
+    #[test]
     fn an_answer_waits_for_what_was_received_before_the_question() {
         let mut handled = Handled::default();
+        handled.enable();
         handled.asked();
         assert_eq!(handled.take_answer(), Some(0));
         handled.received_one();

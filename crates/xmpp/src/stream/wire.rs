@@ -7,6 +7,7 @@ use super::entropy::{Entropy, Seed};
 use super::error::{Ending, Misbehaviour, StreamCondition, StreamError};
 use super::header::Outgoing;
 use crate::ns;
+use crate::stanza::Kind;
 use crate::xml::{Element, Frame, Limits, StreamHeader, StreamScanner, Token, escape_text};
 
 /// How far a stream is from its end.
@@ -33,21 +34,34 @@ pub(super) struct Wire {
     out: Vec<u8>,
     pub(super) entropy: Entropy,
     header_sent: bool,
+    /// The responding end names itself in every header, also in one that only carries an error (RFC 6120 §4.9.1.2).
+    respond_as: Option<String>,
     phase: Phase,
     ending: Option<Ending>,
 }
 
 impl Wire {
-    pub(super) fn new(content_ns: &'static str, limits: Limits, seed: Seed) -> Wire {
+    pub(super) fn initiator(content_ns: &'static str, limits: Limits, seed: Seed) -> Wire {
         Wire {
             content_ns,
             scanner: StreamScanner::new(limits),
             out: Vec::new(),
             entropy: Entropy::new(seed),
             header_sent: false,
+            respond_as: None,
             phase: Phase::Open,
             ending: None,
         }
+    }
+
+    pub(super) fn responder(content_ns: &'static str, limits: Limits, seed: Seed, domain: Option<&String>) -> Wire {
+        let respond_as = Some(domain.cloned().unwrap_or_default());
+        Wire { respond_as, ..Wire::initiator(content_ns, limits, seed) }
+    }
+
+    /// The domain that the peer asked for.
+    pub(super) fn respond_as(&mut self, domain: &str) {
+        self.respond_as = Some(domain.to_owned());
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -58,29 +72,31 @@ impl Wire {
 
     /// The next token; the peer's closing tag, its stream error and XML errors are dealt with here.
     pub(super) fn poll(&mut self) -> Option<Incoming> {
-        if self.phase == Phase::Over {
-            return None;
-        }
-        match self.scanner.poll() {
-            Ok(Some(Token::Close)) => {
-                self.send_close();
-                self.end(Ending::Closed);
-                None
-            }
-            Ok(Some(Token::Frame(frame))) if frame.is("error", ns::STREAM) => {
-                let known = frame.root().children().find_map(|child| StreamCondition::parse(child.name()));
-                self.send_close();
-                self.end(Ending::PeerError(known.unwrap_or(StreamCondition::UndefinedCondition)));
-                None
-            }
-            Ok(Some(Token::Open(header))) => Some(Incoming::Header(header)),
-            Ok(Some(Token::Frame(frame))) => Some(Incoming::Frame(frame)),
-            Ok(None) => None,
-            Err(error) => {
-                self.fail(error.into());
-                None
+        while self.phase != Phase::Over {
+            match self.scanner.poll() {
+                Ok(Some(Token::Open(header))) => return Some(Incoming::Header(header)),
+                Ok(Some(Token::Frame(frame))) if frame.is("error", ns::STREAM) => {
+                    let known = frame.root().children().find_map(|child| StreamCondition::parse(child.name()));
+                    self.send_close();
+                    self.end(Ending::PeerError(known.unwrap_or(StreamCondition::UndefinedCondition)));
+                }
+                Ok(Some(Token::Frame(frame))) if self.is_negotiation_after_close(&frame) => {}
+                Ok(Some(Token::Frame(frame))) => return Some(Incoming::Frame(frame)),
+                Ok(Some(Token::Close)) => {
+                    self.send_close();
+                    self.end(Ending::Closed);
+                }
+                Ok(None) => return None,
+                Err(error) => self.fail(error.into()),
             }
         }
+        None
+    }
+
+    /// Answers to what we no longer ask may still be on their way after we closed; stanzas and their acknowledgements
+    /// count until the peer closes too (RFC 6120 §4.4).
+    fn is_negotiation_after_close(&self, frame: &Frame) -> bool {
+        self.phase == Phase::Closing && Kind::of(frame.name(), frame.ns()).is_none() && frame.ns() != ns::SM
     }
 
     /// Ends the stream because of what the peer did.
@@ -89,7 +105,7 @@ impl Wire {
             return;
         }
         if self.phase == Phase::Open {
-            self.send_header(None, None, None);
+            self.send_header(None);
             self.write_error(&error);
             self.send_close();
         }
@@ -99,7 +115,7 @@ impl Wire {
     /// Closes the stream without an error and waits for the peer to do the same.
     pub(super) fn close(&mut self) {
         if self.phase == Phase::Open {
-            self.send_header(None, None, None);
+            self.send_header(None);
             self.send_close();
             self.phase = Phase::Closing;
         }
@@ -139,14 +155,22 @@ impl Wire {
         self.out.extend_from_slice(xml.as_bytes());
     }
 
-    /// Writes our header, unless it is out already.
-    pub(super) fn send_header(&mut self, from: Option<&str>, to: Option<&str>, id: Option<&str>) {
-        if !self.header_sent {
-            let mut xml = String::new();
-            Outgoing { content_ns: self.content_ns, from, to, id }.write(&mut xml);
-            self.out.extend_from_slice(xml.as_bytes());
-            self.header_sent = true;
+    /// Writes our header, unless it is out already: an initiating one from and to these, or a responding one. Returns
+    /// the id that a responding one gives to the stream.
+    pub(super) fn send_header(&mut self, addresses: Option<(Option<&str>, &str)>) -> Option<String> {
+        if self.header_sent {
+            return None;
         }
+        self.header_sent = true;
+        let id = self.respond_as.is_some().then(|| self.entropy.token());
+        let (from, to) = match addresses {
+            Some((from, to)) => (from, Some(to)),
+            None => (self.respond_as.as_deref(), None),
+        };
+        let mut xml = String::new();
+        Outgoing { content_ns: self.content_ns, from, to, id: id.as_deref() }.write(&mut xml);
+        self.out.extend_from_slice(xml.as_bytes());
+        id
     }
 
     /// A new stream on the same connection, after TLS or SASL (RFC 6120 §4.3.3).

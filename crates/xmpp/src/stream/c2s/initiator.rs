@@ -81,7 +81,7 @@ impl Initiator {
             Purpose::Register => None,
         };
         let mut initiator = Initiator {
-            wire: Wire::new(ns::CLIENT, config.limits, seed),
+            wire: Wire::initiator(ns::CLIENT, config.limits, seed),
             config,
             tls,
             state: State::AwaitHeader(stage),
@@ -145,11 +145,11 @@ impl Initiator {
     /// Everything to write now, in one piece. Call it once, after the events and commands of a turn: it ends with a
     /// request for acknowledgement where stanzas were sent.
     pub fn poll_output(&mut self) -> Option<Bytes> {
-        if self.acks {
-            self.write_ack_answer();
-            if self.unacked.unrequested() > 0 {
-                self.request_ack();
-            }
+        if let Some(h) = self.handled.take_answer() {
+            self.wire.write(&format!("<a xmlns='{}' h='{h}'/>", ns::SM));
+        }
+        if self.unacked.unrequested() > 0 {
+            self.request_ack();
         }
         self.wire.take_output()
     }
@@ -233,13 +233,7 @@ impl Initiator {
     pub(super) fn open(&mut self, stage: Stage) {
         self.state = State::AwaitHeader(stage);
         // `from` would tell the network who we are before TLS, and is not needed after it
-        self.wire.send_header(None, Some(&self.config.domain), None);
-    }
-
-    fn write_ack_answer(&mut self) {
-        if let Some(h) = self.handled.take_answer() {
-            self.wire.write(&format!("<a xmlns='{}' h='{h}'/>", ns::SM));
-        }
+        self.wire.send_header(Some((None, &self.config.domain)));
     }
 
     fn handle_header(&mut self, header: &StreamHeader) -> Result<Option<InitiatorEvent>, StreamError> {
@@ -352,11 +346,17 @@ impl Initiator {
     fn handle_enabled(&mut self, frame: &Frame) -> Result<Option<InitiatorEvent>, StreamError> {
         if frame.is("enabled", ns::SM) || frame.is("failed", ns::SM) {
             self.acks = frame.name() == "enabled";
+            if self.acks {
+                self.handled.enable();
+            }
             return self.ready();
         }
         // a server may deliver before it answers; those stanzas are not counted (XEP-0198 §4)
         match Kind::of(frame.name(), frame.ns()) {
-            Some(_) => Ok(Some(InitiatorEvent::Stanza(frame.clone()))),
+            Some(_) => {
+                self.handled.received_one();
+                Ok(Some(InitiatorEvent::Stanza(frame.clone())))
+            }
             None => Err(Misbehaviour::UnexpectedElement.into()),
         }
     }
@@ -369,9 +369,7 @@ impl Initiator {
 
     fn handle_in_session(&mut self, frame: Frame) -> Result<Option<InitiatorEvent>, StreamError> {
         if frame.ns() == ns::CLIENT && Kind::of(frame.name(), frame.ns()).is_some() {
-            if self.acks {
-                self.handled.received_one();
-            }
+            self.handled.received_one();
             return Ok(Some(InitiatorEvent::Stanza(frame)));
         }
         match (frame.ns(), frame.name()) {

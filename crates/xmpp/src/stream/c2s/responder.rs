@@ -50,13 +50,6 @@ pub(super) enum State {
     Session,
 }
 
-/// Acknowledgements in both directions.
-#[derive(Debug)]
-struct Acks {
-    unacked: Unacked<()>,
-    handled: Handled,
-}
-
 /// The broker's end of a client stream: checks, logs in, binds, then carries stanzas.
 ///
 /// See [`ResponderEvent`] for what it asks and reports.
@@ -71,7 +64,9 @@ pub struct Responder {
     pub(super) failed_logins: u8,
     pub(super) username: Option<String>,
     jid: Option<Jid>,
-    acks: Option<Box<Acks>>,
+    /// Present once acknowledgements are enabled.
+    unacked: Option<Unacked<()>>,
+    handled: Handled,
 }
 
 impl Responder {
@@ -83,7 +78,7 @@ impl Responder {
             Transport::Tls(facts) => (Stage::Secure, Some(Box::new(facts))),
         };
         Responder {
-            wire: Wire::new(ns::CLIENT, config.pre_auth_limits, seed),
+            wire: Wire::responder(ns::CLIENT, config.pre_auth_limits, seed, config.domains.first()),
             config,
             tls,
             state: State::AwaitHeader(stage),
@@ -91,7 +86,8 @@ impl Responder {
             failed_logins: 0,
             username: None,
             jid: None,
-            acks: None,
+            unacked: None,
+            handled: Handled::default(),
         }
     }
 
@@ -142,13 +138,12 @@ impl Responder {
 
     /// Everything to write now, in one piece. Call it once, after the events of a turn.
     pub fn poll_output(&mut self) -> Option<Bytes> {
-        if let Some(acks) = &mut self.acks {
-            if let Some(h) = acks.handled.take_answer() {
-                self.wire.write(&format!("<a xmlns='{}' h='{h}'/>", ns::SM));
-            }
-            if acks.unacked.unrequested() >= self.config.ack_request_every {
-                self.request_ack();
-            }
+        if let Some(h) = self.handled.take_answer() {
+            self.wire.write(&format!("<a xmlns='{}' h='{h}'/>", ns::SM));
+        }
+        let unrequested = self.unacked.as_ref().map_or(0, Unacked::unrequested);
+        if unrequested >= self.config.ack_request_every {
+            self.request_ack();
         }
         self.wire.take_output()
     }
@@ -169,9 +164,9 @@ impl Responder {
         if !matches!(self.state, State::Session) {
             return false;
         }
-        let taken = match &mut self.acks {
-            Some(acks) => {
-                acks.unacked.push((), frame.clone());
+        let taken = match &mut self.unacked {
+            Some(unacked) => {
+                unacked.push((), frame.clone());
                 true
             }
             None => self.wire.is_open(),
@@ -182,17 +177,13 @@ impl Responder {
 
     /// Says that the caller has taken responsibility for `count` more stanzas, in the order in which they came.
     pub fn handled(&mut self, count: u32) {
-        if let Some(acks) = &mut self.acks {
-            acks.handled.handle(count);
-        }
+        self.handled.handle(count);
     }
 
     /// Asks the client to acknowledge, where anything is unacknowledged; for the caller's timer.
     pub fn request_ack(&mut self) {
-        if let Some(acks) = &mut self.acks
-            && acks.unacked.len() > 0
-        {
-            acks.unacked.requested();
+        if let Some(unacked) = self.unacked.as_mut().filter(|unacked| unacked.len() > 0) {
+            unacked.requested();
             self.wire.write("<r xmlns='urn:xmpp:sm:3'/>");
         }
     }
@@ -200,16 +191,14 @@ impl Responder {
     /// The number and the size in bytes of the stanzas that the client has not acknowledged.
     #[must_use]
     pub fn unacked(&self) -> (usize, usize) {
-        self.acks.as_ref().map_or((0, 0), |acks| (acks.unacked.len(), acks.unacked.bytes()))
+        self.unacked.as_ref().map_or((0, 0), |unacked| (unacked.len(), unacked.bytes()))
     }
 
     /// Takes what the client has not acknowledged, oldest first: at the end of the stream this goes to other resources
     /// or to the offline store (XEP-0198 §4).
     pub fn take_unacked(&mut self) -> Vec<Frame> {
-        match &mut self.acks {
-            Some(acks) => acks.unacked.take().into_iter().map(|((), frame)| frame).collect(),
-            None => Vec::new(),
-        }
+        let queue = self.unacked.as_mut().map(Unacked::take).unwrap_or_default();
+        queue.into_iter().map(|((), frame)| frame).collect()
     }
 
     /// Writes a space, so that the connection does not look dead (RFC 6120 §4.6.1).
@@ -224,7 +213,6 @@ impl Responder {
 
     /// Ends the stream with an error, for a reason that only the caller knows.
     pub fn fail(&mut self, condition: StreamCondition) {
-        self.open_for_error();
         self.wire.fail(StreamError::Requested(condition));
     }
 
@@ -284,11 +272,11 @@ impl Responder {
         Offer::for_connection(&self.config.hashes, &self.bindings())
     }
 
-    /// An error before our header needs the header first (RFC 6120 §4.9.1.2).
-    fn open_for_error(&mut self) {
-        let id = self.wire.entropy.token();
-        let from = self.domain.and_then(|index| self.config.domains.get(index)).or(self.config.domains.first());
-        self.wire.send_header(from.map(String::as_str), None, Some(&id));
+    fn send_header(&mut self) {
+        if let Some(domain) = self.domain.and_then(|index| self.config.domains.get(index)) {
+            self.wire.respond_as(domain);
+        }
+        self.wire.send_header(None);
     }
 
     fn handle_header(&mut self, header: &StreamHeader) -> Result<Option<ResponderEvent>, StreamError> {
@@ -305,7 +293,7 @@ impl Responder {
         if let Ok(index) = checked {
             self.domain = Some(index);
         }
-        self.open_for_error();
+        self.send_header();
         checked?;
         match stage {
             Stage::Plain => self.wire.write(features::PLAIN),
@@ -380,11 +368,10 @@ impl Responder {
         if frame.attr("from").is_some_and(|from| !self.is_own_address(&from)) {
             return Err(Misbehaviour::ForeignFrom.into());
         }
-        if let Some(acks) = &mut self.acks {
-            acks.handled.received_one();
-        } else if kind == Kind::Iq && self.answer_session_request(&frame) {
+        if kind == Kind::Iq && self.unacked.is_none() && self.answer_session_request(&frame) {
             return Ok(None);
         }
+        self.handled.received_one();
         Ok(Some(ResponderEvent::Stanza(frame)))
     }
 
@@ -406,26 +393,21 @@ impl Responder {
     }
 
     fn handle_ack_element(&mut self, frame: &Frame) -> Result<Option<ResponderEvent>, StreamError> {
-        match (frame.name(), &mut self.acks) {
+        match (frame.name(), &mut self.unacked) {
             ("enable", None) => {
                 self.wire.write("<enabled xmlns='urn:xmpp:sm:3'/>");
-                self.acks = Some(Box::new(Acks { unacked: Unacked::new(), handled: Handled::default() }));
-                Ok(Some(ResponderEvent::AcksEnabled))
+                self.unacked = Some(Unacked::new());
+                self.handled.enable();
+                return Ok(Some(ResponderEvent::AcksEnabled));
             }
-            ("enable", Some(_)) => Err(Misbehaviour::AcksTwice.into()),
-            ("r", Some(acks)) => {
-                acks.handled.asked();
-                Ok(None)
+            ("enable", Some(_)) => return Err(Misbehaviour::AcksTwice.into()),
+            ("r", Some(_)) => self.handled.asked(),
+            ("a", Some(unacked)) => {
+                unacked.acknowledge(parse_h(frame)?)?;
             }
-            ("a", Some(acks)) => {
-                acks.unacked.acknowledge(parse_h(frame)?)?;
-                Ok(None)
-            }
-            _ => {
-                self.write_ack_failure(frame)?;
-                Ok(None)
-            }
+            _ => self.write_ack_failure(frame)?,
         }
+        Ok(None)
     }
 
     /// XEP-0198 §6. Resumption is not offered yet, so a client that tries it is told to bind.

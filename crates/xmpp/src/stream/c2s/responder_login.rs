@@ -77,8 +77,8 @@ impl Responder {
                     ns::SASL,
                     STANDARD.encode(done.server_final)
                 ));
-                self.wire.restart();
                 self.wire.set_limits(self.config.limits);
+                self.wire.restart();
                 self.state = State::AwaitHeader(Stage::Authenticated);
                 self.username = None;
                 Ok(ResponderEvent::Authenticated { username: done.username, client_key: done.client_key })

@@ -60,7 +60,7 @@ impl Initiator {
             Transport::Tls(facts) => (true, facts.peer_certificate.is_some()),
         };
         let mut initiator = Initiator {
-            wire: Wire::new(ns::SERVER, config.limits, seed),
+            wire: Wire::initiator(ns::SERVER, config.limits, seed),
             config,
             secure,
             has_certificate,
@@ -117,7 +117,7 @@ impl Initiator {
                 }
                 State::AskCertificate => {
                     self.wire.fail(Misbehaviour::Certificate.into());
-                    continue;
+                    return self.wire.take_ending().map(InitiatorEvent::Ended);
                 }
                 State::AwaitTls | State::AwaitCertificate => return None,
                 _ => {}
@@ -228,7 +228,7 @@ impl Initiator {
 
     fn open(&mut self) {
         self.state = State::AwaitHeader;
-        self.wire.send_header(Some(&self.config.from), Some(&self.config.to), None);
+        self.wire.send_header(Some((Some(&self.config.from), &self.config.to)));
     }
 
     fn handle_header(&mut self, header: &StreamHeader) -> Result<Option<InitiatorEvent>, StreamError> {

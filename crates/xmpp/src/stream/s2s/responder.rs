@@ -63,7 +63,7 @@ impl Responder {
             Transport::Tls(facts) => (true, facts.peer_certificate.is_some()),
         };
         Responder {
-            wire: Wire::new(ns::SERVER, config.pre_auth_limits, seed),
+            wire: Wire::responder(ns::SERVER, config.pre_auth_limits, seed, config.domains.first()),
             config,
             secure,
             has_certificate,
@@ -194,7 +194,6 @@ impl Responder {
 
     /// Ends the stream with an error, for a reason that only the caller knows.
     pub fn fail(&mut self, condition: StreamCondition) {
-        self.open_for_error();
         self.wire.fail(StreamError::Requested(condition));
     }
 
@@ -202,16 +201,14 @@ impl Responder {
         self.config.domains.iter().any(|local| local == domain)
     }
 
-    fn open_for_error(&mut self) {
-        if self.stream_id.is_empty() {
-            self.stream_id = self.wire.entropy.token();
+    fn send_header(&mut self) {
+        if let Some(local) = &self.local {
+            self.wire.respond_as(local);
         }
-        let from = self.local.as_ref().or(self.config.domains.first());
-        self.wire.send_header(from.map(String::as_str), self.claimed.as_deref(), Some(&self.stream_id));
+        self.stream_id = self.wire.send_header(None).unwrap_or_default();
     }
 
     fn handle_header(&mut self, header: &StreamHeader) -> Result<Option<ResponderEvent>, StreamError> {
-        self.stream_id = self.wire.entropy.token();
         let checked = Header::parse(header, ns::SERVER).and_then(|header| {
             let to = header.to.ok_or(Misbehaviour::Addressing)?;
             let from = header.from.map(|from| super::dialback::domain(&from).ok_or(Misbehaviour::Addressing));
@@ -226,7 +223,7 @@ impl Responder {
             self.local = Some(to.clone());
             self.claimed = from.clone().or(self.authenticated.clone());
         }
-        self.open_for_error();
+        self.send_header();
         checked?;
         if !self.secure {
             self.wire.write(
@@ -332,8 +329,8 @@ impl Responder {
             }
         }
         self.wire.write("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
-        self.wire.restart();
         self.wire.set_limits(self.config.limits);
+        self.wire.restart();
         self.authenticated = Some(domain.clone());
         self.state = State::AwaitHeader;
         Ok(Some(ResponderEvent::Authenticated { domain }))
