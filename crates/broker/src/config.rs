@@ -5,7 +5,11 @@ use std::time::Duration;
 use xmpp::stream::c2s::Registration;
 use xmpp::xml::Element;
 
+use crate::accounts::AccountSettings;
+use crate::invites::InviteSettings;
+use crate::pep::PepLimits;
 use crate::rate::Rate;
+use crate::upload::UploadSettings;
 
 /// The settings of one broker, which serves one domain.
 #[derive(Debug, Clone)]
@@ -20,6 +24,14 @@ pub struct BrokerConfig {
     pub services: Vec<String>,
     /// What somebody without an account is offered.
     pub registration: Registration,
+    /// Who may have an account.
+    pub accounts: AccountSettings,
+    /// Invitations, and what links say of this broker.
+    pub invites: InviteSettings,
+    /// Files for people who are not there.
+    pub upload: UploadSettings,
+    /// Bounds of personal services.
+    pub pep: PepLimits,
     /// Further stream features after the login, for example XEP-0115.
     pub stream_features: Vec<Element>,
     /// Bounds on everything that others can make us do or keep.
@@ -37,7 +49,11 @@ impl BrokerConfig {
             policy: xep::policy::E2eePolicy::default(),
             scram_iterations: 100_000,
             services: Vec::new(),
-            registration: Registration::default(),
+            registration: Registration { in_band: true, by_token: true },
+            accounts: AccountSettings::default(),
+            invites: InviteSettings::default(),
+            upload: UploadSettings::default(),
+            pep: PepLimits::default(),
             stream_features: Vec::new(),
             limits: Limits::default(),
             peers: Vec::new(),

@@ -13,8 +13,10 @@ use crate::environment::Environment;
 use crate::federation::Federation;
 use crate::login_pace::LoginPace;
 use crate::mailbox::Notice;
+use crate::pep::Interests;
 use crate::registry::{Registry, SessionHandle};
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow};
+use crate::upload::Busy;
 
 /// What all parts of a broker share.
 pub struct Core {
@@ -27,6 +29,8 @@ pub struct Core {
     pub(crate) registry: Registry,
     pub(crate) federation: Federation,
     pub(crate) login_pace: LoginPace,
+    pub(crate) interests: Interests,
+    pub(crate) uploads: Busy,
     /// The settings of all client streams.
     pub(crate) client_streams: Arc<ResponderConfig>,
 }
@@ -156,6 +160,8 @@ impl Broker {
             registry: Registry::new(),
             federation,
             login_pace: LoginPace::default(),
+            interests: Interests::default(),
+            uploads: Busy::default(),
             client_streams,
         }))
     }

@@ -83,15 +83,25 @@ impl From<Condition> for IqOutcome {
 /// What nobody knows is `service-unavailable` (RFC 6120 §8.4), which is also what an account that does not exist says,
 /// so that nobody learns from it which accounts do.
 pub(crate) async fn dispatch(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
-    let outcome = crate::roster::handle(core, request).await;
-    if outcome != IqOutcome::NotMine {
-        return outcome;
+    macro_rules! ask {
+        ($($service:path),* $(,)?) => {
+            $(
+                // boxed: a service may route, and what it routes may be a question
+                let outcome = Box::pin($service(core, request)).await;
+                if outcome != IqOutcome::NotMine {
+                    return outcome;
+                }
+            )*
+        };
     }
-    // further services plug in here, in the same form
+    ask!(
+        crate::roster::handle,
+        crate::pep::handle,
+        crate::discovery::handle,
+        crate::accounts::registration::handle,
+        crate::invites::handle,
+        crate::upload::handle,
+        crate::small::handle,
+    );
     Condition::ServiceUnavailable.into()
-}
-
-/// Answers a question about registration from somebody who has not signed in (XEP-0077, XEP-0445).
-pub(crate) async fn before_login(_core: &Core, request: &Element) -> Element {
-    crate::session::no_registration(request)
 }

@@ -28,14 +28,19 @@
 //! Deliberately absent: message content (the policy of security-design §4 refuses what could be read), sockets, names of
 //! hosts, and every key of every user.
 
+pub mod accounts;
 pub mod config;
 mod core;
+pub mod discovery;
 pub mod environment;
 pub mod federation;
+pub mod http;
+pub mod invites;
 pub mod iq;
 mod login_pace;
 mod mailbox;
 pub mod offline;
+pub mod pep;
 mod pipeline;
 pub mod presence;
 pub mod rate;
@@ -44,9 +49,14 @@ pub mod roster;
 pub mod route;
 pub mod session;
 mod settle;
+mod small;
 pub mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod upload;
+
+#[cfg(test)]
+mod tests;
 
 pub use crate::config::{BrokerConfig, Limits, Peer};
 pub use crate::core::{Broker, Core};

@@ -3,16 +3,14 @@
 use prost::Message as _;
 use store::{StoreError, Transaction};
 use xmpp::jid::BareJid;
-use xmpp::xml::Element;
 use zeroize::Zeroizing;
 
 use super::{AccountError, names, password};
 use crate::Core;
 use crate::invites;
-use crate::mailbox::Notice;
 use crate::session::month_of;
 use crate::tables::{
-    ACCOUNTS, ACCOUNTS_OWNER, AccountRow, INVITE_QUOTA, InviteRow, OFFLINE, OFFLINE_QUOTA, ROSTER, RosterRow,
+    ACCOUNTS, ACCOUNTS_OWNER, AccountRow, INVITE_QUOTA, InviteRow, OFFLINE, OFFLINE_QUOTA, ROSTER,
 };
 
 /// How often a decision is taken again because somebody else was faster.
@@ -91,7 +89,7 @@ pub async fn change_password(core: &Core, account: &BareJid, password: &str) -> 
 pub async fn reset_password(core: &Core, account: &BareJid) -> Result<Zeroizing<String>, AccountError> {
     let password = password::generate(&*core.env.random);
     change_password(core, account, &password).await?;
-    end_sessions(core, account);
+    core.end_sessions(account.as_str());
     Ok(password)
 }
 
@@ -129,25 +127,15 @@ pub async fn delete(core: &Core, account: &BareJid) -> Result<(), AccountError> 
         row.closed = true;
     })
     .await?;
-    end_sessions(core, account);
-    let contacts = contacts(core, account).await?;
+    core.end_sessions(account.as_str());
+    let contacts = crate::roster::load_all(core, account.as_str()).await?;
     remove_all(core, account).await?;
     for contact in contacts {
-        part(core, account, &contact).await;
+        if let Ok(jid) = BareJid::parse(&contact.jid) {
+            Box::pin(crate::presence::part(core, account, &jid, contact.state())).await;
+        }
     }
     Ok(())
-}
-
-fn end_sessions(core: &Core, account: &BareJid) {
-    for session in core.registry.sessions(account.as_str(), |_| true) {
-        session.mailbox.notify(Notice::AccountGone);
-    }
-}
-
-async fn contacts(core: &Core, account: &BareJid) -> Result<Vec<RosterRow>, StoreError> {
-    let rows = core.store.list(ROSTER, account.as_str().as_bytes()).await?;
-    let decode = |value: &[u8]| RosterRow::decode(value).map_err(|_| StoreError::Altered);
-    rows.iter().map(|(_, value)| decode(value.as_slice())).collect()
 }
 
 /// Removes the rows of an account, table by table.
@@ -172,20 +160,4 @@ async fn delete_seq(core: &Core, transaction: &mut Transaction, owner: &[u8]) ->
         transaction.delete(&OFFLINE.seq(owner, seq));
     }
     Ok(())
-}
-
-/// Ends the presence between an account that goes and a contact (RFC 6121 §2.5.2).
-async fn part(core: &Core, account: &BareJid, contact: &RosterRow) {
-    let presence = |kind: &str| {
-        Element::new("presence", xmpp::ns::CLIENT)
-            .with_attr("type", kind)
-            .with_attr("from", account.as_str())
-            .with_attr("to", contact.jid.as_str())
-    };
-    if contact.to || contact.pending_out {
-        crate::route::send(core, &presence("unsubscribe")).await;
-    }
-    if contact.from {
-        crate::route::send(core, &presence("unsubscribed")).await;
-    }
 }

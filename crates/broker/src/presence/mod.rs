@@ -8,7 +8,7 @@ pub(crate) mod subscription;
 
 use std::collections::HashSet;
 
-use xmpp::jid::Jid;
+use xmpp::jid::{BareJid, Jid};
 use xmpp::ns;
 use xmpp::xml::{Element, Frame};
 
@@ -17,6 +17,7 @@ use store::StoreError;
 use crate::Core;
 use crate::core::Place;
 use crate::mailbox::{Claim, Delivery};
+use crate::pep;
 use crate::registry::SessionHandle;
 use crate::roster;
 use crate::route::Stanza;
@@ -28,7 +29,13 @@ pub(crate) use subscribe::{outbound_subscription, part};
 pub(crate) async fn route(core: &Core, stanza: Stanza) {
     let presence_type = stanza.frame.attr("type").map(std::borrow::Cow::into_owned);
     match presence_type.as_deref() {
-        None | Some("unavailable" | "error") => pass(core, &stanza.frame, &stanza.to),
+        None | Some("unavailable" | "error") => {
+            pass(core, &stanza.frame, &stanza.to);
+            if stanza.to.is_bare() && core.place(&stanza.to) == Place::Account {
+                let presence = stanza.frame.to_element();
+                Box::pin(pep::handle_presence(core, &stanza.to.bare(), &stanza.from, &presence)).await;
+            }
+        }
         Some("probe") if core.place(&stanza.to) == Place::Account => {
             // boxed: answering may itself route
             Box::pin(answer_probe(core, &stanza)).await;
@@ -70,6 +77,7 @@ pub(crate) async fn broadcast_available(core: &Core, handle: &SessionHandle, fra
     let contacts = roster::load_all(core, handle.jid.bare_str()).await?;
     handle.set_available(priority_of(&frame), frame.clone(), core.env.now());
     broadcast(core, handle, &frame, &contacts, None);
+    tell_services(core, handle, &frame, &contacts).await;
     Ok(())
 }
 
@@ -85,9 +93,23 @@ pub(crate) async fn broadcast_unavailable(
     if handle.is_available() {
         handle.set_unavailable();
         broadcast(core, handle, &frame, &contacts, directed);
+        tell_services(core, handle, &frame, &contacts).await;
     } else if let Some(directed) = directed {
         for to in directed {
             pass(core, &frame.splice().set_attr("to", to.as_str()).finish(), to);
+        }
+    }
+}
+
+/// Tells the personal services here that may have something for the resource: its own account's, and those of contacts.
+async fn tell_services(core: &Core, handle: &SessionHandle, frame: &Frame, contacts: &[RosterRow]) {
+    let presence = frame.to_element();
+    let own = handle.jid.bare();
+    Box::pin(pep::handle_presence(core, &own, &handle.jid, &presence)).await;
+    for contact in contacts.iter().filter(|c| c.from) {
+        let Ok(account) = BareJid::parse(&contact.jid) else { continue };
+        if core.place(account.as_ref()) == Place::Account {
+            Box::pin(pep::handle_presence(core, &account, &handle.jid, &presence)).await;
         }
     }
 }

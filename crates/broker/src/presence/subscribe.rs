@@ -10,7 +10,7 @@ use xmpp::xml::Frame;
 
 use super::subscription::{Kind, State, inbound, outbound};
 use super::{pass, presence_element};
-use crate::Core;
+use crate::{Core, invites};
 use crate::mailbox::Delivery;
 use crate::registry::SessionHandle;
 use crate::roster::{self, Change, RosterError};
@@ -111,6 +111,8 @@ pub(super) async fn inbound_subscription(core: &Core, stanza: &Stanza, kind: Kin
         return;
     }
     let frame = stanza.frame.splice().set_attr("from", contact.as_str()).set_attr("to", account.as_str()).finish();
+    // a good token allows the request before it is looked at (XEP-0379 §3.5)
+    let invited = kind == Kind::Subscribe && redeem(core, &account, &contact, &frame).await;
     let updated = roster::update(core, account.as_str(), contact.as_str(), |row| {
         let known = row.is_some();
         let mut row = row.unwrap_or_else(|| RosterRow { jid: contact.as_str().to_owned(), ..RosterRow::default() });
@@ -146,6 +148,28 @@ pub(super) async fn inbound_subscription(core: &Core, stanza: &Stanza, kind: Kin
         show(core, &account, &contact);
     } else if before.from && !decision.state.from {
         hide(core, &account, &contact);
+    }
+    if invited {
+        ask_in_turn(core, &account, &contact).await;
+    }
+}
+
+/// Tells whether a request carries a token of an invitation that is good; it is used up then.
+async fn redeem(core: &Core, account: &BareJid, contact: &BareJid, request: &Frame) -> bool {
+    let preauth = request.root().child("preauth", xep::invites::NS_PREAUTH);
+    let Some(token) = preauth.and_then(|p| p.attr("token")) else { return false };
+    // with any doubt it is a request like others (XEP-0379 §4.1)
+    invites::redeem_subscription(core, account, contact, &token).await.unwrap_or(false)
+}
+
+/// Asks to see the presence of somebody who came by invitation.
+async fn ask_in_turn(core: &Core, account: &BareJid, contact: &BareJid) {
+    let Ok((_, decision)) = change_own(core, account, contact, Kind::Subscribe).await else { return };
+    if decision.route {
+        let request = presence_element("subscribe", account.as_str(), contact.as_str());
+        let frame = Frame::from_element(&request, ns::CLIENT);
+        let stanza = Stanza { frame, from: account.clone().into(), to: contact.clone().into() };
+        Box::pin(super::route(core, stanza)).await;
     }
 }
 

@@ -29,7 +29,9 @@ pub(super) async fn route(core: &Core, stanza: Stanza) {
         }
         (Place::Account, None) => {
             // an answer to nobody is dropped, never bounced; one to the bare address is for the server
-            if let Some(session) = core.registry.session(&stanza.to) {
+            if stanza.to.is_bare() {
+                Box::pin(crate::pep::handle_answer(core, &stanza.from, &stanza.frame.to_element())).await;
+            } else if let Some(session) = core.registry.session(&stanza.to) {
                 let _ = session.mailbox.post(Delivery::new(stanza.frame));
             }
         }

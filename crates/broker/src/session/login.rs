@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use prost::Message;
 use xmpp::sasl::{Hash, SaslCondition, ScramVerifier};
-use xmpp::stanza::{Condition, StanzaError, reply_error};
+use xmpp::stanza::{Condition, StanzaError};
 use xmpp::stream::StreamCondition;
 use xmpp::stream::c2s::ResponderEvent;
 use xmpp::time::Timestamp;
-use xmpp::xml::Element;
 
 use super::{Bound, ClientSession, OfflineReading, Phase};
+use crate::accounts::PreAuth;
 use crate::mailbox::{Bounds, Mailbox, Notice};
 use crate::registry::SessionHandle;
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, VerifierRow};
@@ -26,6 +26,8 @@ pub(super) struct Login {
     pub(super) held: Option<Held>,
     /// The account that has signed in.
     account: Option<Box<str>>,
+    /// What was shown in order to register.
+    pre_auth: PreAuth,
 }
 
 /// A question of the stream whose answer is held back.
@@ -37,7 +39,7 @@ pub(super) struct Held {
 
 impl Login {
     pub(super) fn new(deadline: Timestamp) -> Self {
-        Self { deadline, held: None, account: None }
+        Self { deadline, held: None, account: None, pre_auth: PreAuth::default() }
     }
 }
 
@@ -53,8 +55,10 @@ impl ClientSession {
             }
             ResponderEvent::Authenticated { username, .. } => self.signed_in(&username).await,
             ResponderEvent::PreAuthIq(request) => {
-                let reply = crate::iq::before_login(&self.core, &request).await;
-                self.stream.send_element(&reply);
+                if let Phase::Login(login) = &mut self.phase {
+                    let reply = login.pre_auth.handle(&self.core, &request).await;
+                    self.stream.send_element(&reply);
+                }
             }
             ResponderEvent::Bind { resource } => self.bind(resource.as_deref()),
             _ => {}
@@ -206,9 +210,4 @@ async fn note_use(core: &crate::Core, account: &str) -> Result<(), store::StoreE
 #[must_use]
 pub fn month_of(at: Timestamp) -> u32 {
     u32::try_from(at.as_secs() / 2_629_746).unwrap_or(0)
-}
-
-/// The answer to a registration request when nobody handles it.
-pub(crate) fn no_registration(request: &Element) -> Element {
-    reply_error(request, &StanzaError::new(Condition::ServiceUnavailable))
 }

@@ -26,7 +26,6 @@ mod login;
 mod settling;
 
 pub use login::month_of;
-pub(crate) use login::no_registration;
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;

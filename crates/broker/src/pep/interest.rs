@@ -1,0 +1,224 @@
+//! Which resources want to hear of which nodes: what their capabilities say (XEP-0163 §4.2, XEP-0115).
+//!
+//! In memory only, and bounded. Capabilities that nobody knows yet are asked for in the name of the account that got the
+//! presence, because whoever hides from strangers still answers a contact.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use xep::caps::Caps;
+use xep::caps::cache::Cache;
+use xep::disco::Info;
+use xmpp::jid::{BareJid, Jid};
+use xmpp::xml::Element;
+
+use super::notify;
+use super::reader::Asker;
+use crate::{Core, route};
+
+/// Kinds of client that are remembered.
+const KINDS_MAX: usize = 2000;
+/// Resources of one address that are remembered.
+const RESOURCES_MAX: usize = 50;
+/// Addresses that are remembered.
+const ADDRESSES_MAX: usize = 100_000;
+/// Questions that wait for their answer.
+const ASKED_MAX: usize = 10_000;
+/// Nodes that one resource can be interested in.
+const NODES_MAX: usize = 256;
+
+/// A resource that is available to somebody here.
+#[derive(Default)]
+struct Resource {
+    caps: Option<Caps>,
+    info: Option<Arc<Info>>,
+    /// Accounts of ours that have its presence.
+    accounts: HashSet<BareJid>,
+    /// Those of them that owe it their newest items once its capabilities are known.
+    waiting: Vec<BareJid>,
+}
+
+/// A question for capabilities.
+struct Asked {
+    whom: Jid,
+    caps: Caps,
+}
+
+struct Inner {
+    kinds: Cache,
+    resources: HashMap<Box<str>, HashMap<Box<str>, Resource>>,
+    asked: HashMap<Box<str>, Asked>,
+}
+
+/// What is known of the interests of resources.
+pub(crate) struct Interests(Mutex<Inner>);
+
+impl Default for Interests {
+    fn default() -> Self {
+        let kinds = Cache::new(KINDS_MAX);
+        Self(Mutex::new(Inner { kinds, resources: HashMap::new(), asked: HashMap::new() }))
+    }
+}
+
+/// What a presence leads to.
+enum Step {
+    /// Nothing.
+    Nothing,
+    /// The newest items of these nodes are due.
+    Send(Vec<String>),
+    /// The capabilities must be asked for.
+    Ask(Caps),
+}
+
+impl Interests {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists the full addresses of the resources of `bare` that want to hear of a node.
+    pub(crate) fn interested(&self, bare: &str, node: &str) -> Vec<String> {
+        let feature = format!("{node}+notify");
+        let inner = self.inner();
+        let Some(resources) = inner.resources.get(bare) else { return Vec::new() };
+        let is_interested = |r: &Resource| r.info.as_ref().is_some_and(|info| info.has_feature(&feature));
+        resources.iter().filter(|(_, r)| is_interested(r)).map(|(name, _)| format!("{bare}/{name}")).collect()
+    }
+
+    /// A resource is no longer available to an account.
+    fn gone(&self, account: &BareJid, from: &Jid) {
+        let mut inner = self.inner();
+        let Some(resources) = inner.resources.get_mut(from.bare_str()) else { return };
+        match from.resourcepart() {
+            Some(name) => {
+                if let Some(resource) = resources.get_mut(name) {
+                    resource.accounts.remove(account);
+                    resource.waiting.retain(|a| a != account);
+                }
+            }
+            None => resources.values_mut().for_each(|r| {
+                r.accounts.remove(account);
+            }),
+        }
+        resources.retain(|_, r| !r.accounts.is_empty());
+        if resources.is_empty() {
+            inner.resources.remove(from.bare_str());
+        }
+    }
+
+    /// A resource is available to an account, with these capabilities.
+    fn came(&self, account: &BareJid, from: &Jid, caps: Option<Caps>) -> Step {
+        let Some(name) = from.resourcepart() else { return Step::Nothing };
+        let mut inner = self.inner();
+        let inner = &mut *inner;
+        let is_full = inner.resources.len() >= ADDRESSES_MAX && !inner.resources.contains_key(from.bare_str());
+        if is_full {
+            return Step::Nothing;
+        }
+        let resources = inner.resources.entry(from.bare_str().into()).or_default();
+        if resources.len() >= RESOURCES_MAX && !resources.contains_key(name) {
+            return Step::Nothing;
+        }
+        let resource = resources.entry(name.into()).or_default();
+        let is_new = resource.accounts.insert(account.clone());
+        if resource.caps == caps {
+            match (&resource.info, is_new) {
+                (Some(info), true) => return Step::Send(wanted(info, None)),
+                (None, true) if caps.is_some() => resource.waiting.push(account.clone()), // asked already
+                _ => {}
+            }
+            return Step::Nothing;
+        }
+        let before = std::mem::take(&mut resource.info);
+        resource.caps.clone_from(&caps);
+        let Some(caps) = caps else { return Step::Nothing };
+        resource.info = inner.kinds.lookup(&caps);
+        match &resource.info {
+            // who was here before has had what he wanted before
+            Some(info) => Step::Send(wanted(info, before.filter(|_| !is_new).as_deref())),
+            None => {
+                resource.waiting = vec![account.clone()];
+                Step::Ask(caps)
+            }
+        }
+    }
+
+    /// Remembers a question; no when there are too many.
+    fn ask(&self, id: &str, whom: &Jid, caps: Caps) -> bool {
+        let mut inner = self.inner();
+        if inner.asked.len() >= ASKED_MAX {
+            inner.asked.clear(); // their answers will be ignored; the next presence asks again
+        }
+        inner.asked.insert(id.into(), Asked { whom: whom.clone(), caps }).is_none()
+    }
+
+    /// Takes an answer in. Returns who owes the resource which items; `None` when nobody asked.
+    fn answered(&self, id: &str, from: &Jid, info: Option<Info>) -> Option<(Vec<BareJid>, Vec<String>)> {
+        let mut inner = self.inner();
+        let inner = &mut *inner;
+        if inner.asked.get(id)?.whom != *from {
+            return None;
+        }
+        let asked = inner.asked.remove(id)?;
+        let info = info.and_then(|info| inner.kinds.learn(&asked.caps, info));
+        let resource = inner.resources.get_mut(from.bare_str()).and_then(|r| r.get_mut(from.resourcepart()?));
+        let resource = match resource {
+            Some(resource) if resource.caps.as_ref() == Some(&asked.caps) => resource,
+            _ => return Some((Vec::new(), Vec::new())), // gone, or changed since
+        };
+        let waiting = std::mem::take(&mut resource.waiting);
+        let wanted = info.as_deref().map(|info| wanted(info, None)).unwrap_or_default();
+        resource.info = info;
+        Some((waiting, wanted))
+    }
+}
+
+/// Lists the nodes that capabilities ask for, without those that others asked for already.
+fn wanted(info: &Info, before: Option<&Info>) -> Vec<String> {
+    let new = |feature: &&String| before.is_none_or(|before| !before.has_feature(feature));
+    let nodes = info.features.iter().filter(new).filter_map(|f| f.strip_suffix("+notify"));
+    nodes.take(NODES_MAX).map(str::to_owned).collect()
+}
+
+/// An account gets the presence of a resource: one of its own, or a contact's.
+///
+/// Only contacts who see the account's presence can be told anything by it, so of others nothing is kept.
+pub(crate) async fn handle_presence(core: &Core, account: &BareJid, from: &Jid, presence: &Element) {
+    match presence.attr("type") {
+        None => {}
+        Some("unavailable") => return core.interests.gone(account, from),
+        Some(_) => return,
+    }
+    match Asker::load(core, account, &from.bare()).await {
+        Ok(asker) if asker.sees_presence() => {}
+        _ => return,
+    }
+    let caps = Caps::inside(presence).ok().flatten();
+    match core.interests.came(account, from, caps) {
+        Step::Nothing => {}
+        Step::Send(nodes) => {
+            // what cannot be read now is not sent; the client asks for what it needs
+            let _ = notify::last_items(core, account, from, &nodes).await;
+        }
+        Step::Ask(caps) => {
+            let id = core.env.random_id();
+            let query = Info::query(Some(&caps.query_node()));
+            if core.interests.ask(&id, from, caps) {
+                let iq = xmpp::stanza::iq("get", &id, Some(from.as_str()), query).with_attr("from", account.as_str());
+                route::send(core, &iq).await;
+            }
+        }
+    }
+}
+
+/// The answer to one of our questions, sent to the bare address of an account. Others are ignored.
+pub(crate) async fn handle_answer(core: &Core, from: &Jid, iq: &Element) {
+    let info = match iq.attr("type") {
+        Some("result") => iq.children().next().and_then(|query| Info::parse(query).ok()),
+        _ => None,
+    };
+    let Some(id) = iq.attr("id") else { return };
+    let Some((accounts, nodes)) = core.interests.answered(id, from, info) else { return };
+    for account in accounts {
+        let _ = notify::last_items(core, &account, from, &nodes).await;
+    }
+}

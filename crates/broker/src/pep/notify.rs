@@ -1,0 +1,100 @@
+//! Who hears of what happened at a node (XEP-0163 §4).
+
+use std::collections::BTreeSet;
+
+use store::StoreError;
+use xep::pubsub::{Event, SendLast};
+use xmpp::jid::{BareJid, Jid};
+use xmpp::time::Timestamp;
+use xmpp::xml::Element;
+
+use super::node::Node;
+use super::reader::Asker;
+use crate::{Core, roster, route};
+
+/// Tells everybody who may hear of it and wants to: the owner's resources and those of contacts by their capabilities,
+/// and whoever has subscribed.
+///
+/// The change is on disk by now. When the disk does not say who may hear of it, nobody does.
+pub(super) async fn everybody(core: &Core, account: &BareJid, node: &Node, event: Event) {
+    if !node.config.notify {
+        return;
+    }
+    let event = if node.config.payloads { event } else { event.without_payloads() };
+    for to in receivers(core, account, node).await.unwrap_or_default() {
+        route::send(core, &message(core, account, &to, &event, None)).await;
+    }
+}
+
+/// Lists who hears of a node: full addresses where capabilities speak, else what was subscribed.
+async fn receivers(core: &Core, account: &BareJid, node: &Node) -> Result<BTreeSet<String>, StoreError> {
+    let mut receivers = BTreeSet::new();
+    let mut spoken_for = BTreeSet::new();
+    let mut add = |bare: &str| {
+        let interested = core.interests.interested(bare, node.name());
+        if !interested.is_empty() {
+            spoken_for.insert(bare.to_owned());
+        }
+        receivers.extend(interested);
+    };
+    add(account.as_str());
+    for contact in roster::load_all(core, account.as_str()).await? {
+        let Some(contact) = Asker::of(contact).filter(Asker::sees_presence) else { continue };
+        if contact.check(node).is_ok() {
+            add(contact.bare().as_str());
+        }
+    }
+    for jid in node.subscribers() {
+        let may_read = Asker::load(core, account, &jid.bare()).await?.check(node).is_ok();
+        if may_read && !(jid.is_bare() && spoken_for.contains(jid.as_str())) {
+            receivers.insert(jid.as_str().to_owned());
+        }
+    }
+    Ok(receivers)
+}
+
+/// Sends the newest item of a node to one address, if there is one.
+pub(super) async fn last_item(core: &Core, account: &BareJid, node: &Node, to: &Jid) -> Result<(), StoreError> {
+    let Some((item, at)) = node.last(core, account).await? else { return Ok(()) };
+    let event = Event::published(node.name(), item);
+    let event = if node.config.payloads { event } else { event.without_payloads() };
+    route::send(core, &message(core, account, to.as_str(), &event, Some(at))).await;
+    Ok(())
+}
+
+/// Sends a resource that has become available the newest item of each node that it wants and may read
+/// (XEP-0163 §4.3.4).
+pub(super) async fn last_items(
+    core: &Core,
+    account: &BareJid,
+    to: &Jid,
+    nodes: &[String],
+) -> Result<(), StoreError> {
+    let asker = Asker::load(core, account, &to.bare()).await?;
+    if !asker.sees_presence() {
+        return Ok(());
+    }
+    for name in nodes {
+        let Some(node) = Node::load(core, account, name).await? else { continue };
+        let is_wanted = node.config.send_last == SendLast::OnSubAndPresence && node.config.notify;
+        if is_wanted && asker.check(&node).is_ok() {
+            last_item(core, account, &node, to).await?;
+        }
+    }
+    Ok(())
+}
+
+fn message(core: &Core, account: &BareJid, to: &str, event: &Event, at: Option<Timestamp>) -> Element {
+    let delay = at.map(|at| {
+        Element::new("delay", "urn:xmpp:delay")
+            .with_attr("from", account.as_str())
+            .with_attr("stamp", at.to_xep0082())
+    });
+    Element::new("message", xmpp::ns::CLIENT)
+        .with_attr("from", account.as_str())
+        .with_attr("to", to)
+        .with_attr("type", "headline")
+        .with_attr("id", core.env.random_id())
+        .with_child(event.to_element())
+        .with_children(delay)
+}

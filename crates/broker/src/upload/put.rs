@@ -1,0 +1,120 @@
+//! Taking a file in, piece by piece.
+
+use prost::Message as _;
+use store::{Day, StoreError};
+
+use super::{CHUNK_BYTES, name_in, read};
+use crate::Core;
+use crate::http::{Request, Response};
+use crate::tables::{UPLOAD_CHUNKS, UPLOADS, UPLOADS_OWNER, UploadRow};
+
+/// A file on its way in. Dropped before its end, it is as if it had never come, and may come again.
+pub struct Put<'a> {
+    core: &'a Core,
+    value: store::Value,
+    row: UploadRow,
+    /// The day under whose key all pieces are sealed.
+    day: Day,
+    pending: Vec<u8>,
+    chunks: u64,
+    received: u64,
+}
+
+impl std::fmt::Debug for Put<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Put({} bytes)", self.received)
+    }
+}
+
+impl Drop for Put<'_> {
+    fn drop(&mut self) {
+        self.core.uploads.release(&self.row.name);
+    }
+}
+
+/// Begins to take a file in: the slot exists, is empty, and the announced length is the one that was asked for.
+///
+/// # Errors
+///
+/// The answer to a request that is refused.
+pub async fn put<'a>(core: &'a Core, request: &Request<'_>) -> Result<Put<'a>, Response> {
+    let name = name_in(request.path).ok_or_else(not_found)?;
+    let (value, row) = read(core, name).await.map_err(|_| unavailable())?.ok_or_else(not_found)?;
+    if row.complete {
+        return Err(Response::text(409, "This file is here already."));
+    }
+    let Some(length) = request.header("content-length") else {
+        return Err(Response::text(411, "The length of the file is missing."));
+    };
+    if length.parse() != Ok(row.size_bytes) {
+        return Err(Response::text(400, "The file has another length than was asked for."));
+    }
+    if !core.uploads.claim(&row.name) {
+        return Err(Response::text(409, "This file is being uploaded."));
+    }
+    let day = Day::of_millis(core.env.now().as_millis());
+    Ok(Put { core, value, row, day, pending: Vec::new(), chunks: 0, received: 0 })
+}
+
+impl Put<'_> {
+    /// Takes the next piece, of any size.
+    ///
+    /// # Errors
+    ///
+    /// The answer to a request that is refused; nothing more is taken then.
+    pub async fn handle_bytes(&mut self, mut bytes: &[u8]) -> Result<(), Response> {
+        self.received = self.received.saturating_add(bytes.len() as u64);
+        if self.received > self.row.size_bytes {
+            return Err(Response::text(413, "The file is longer than was asked for."));
+        }
+        while !bytes.is_empty() {
+            let room = CHUNK_BYTES.saturating_sub(self.pending.len());
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.pending.extend_from_slice(now);
+            bytes = later;
+            if self.pending.len() >= CHUNK_BYTES {
+                self.write_chunk().await.map_err(|_| unavailable())?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_chunk(&mut self) -> Result<(), StoreError> {
+        let mut transaction = self.core.store.transaction();
+        let chunk = std::mem::take(&mut self.pending);
+        transaction.put_expiring(UPLOAD_CHUNKS, self.row.name.as_bytes(), self.chunks, self.day, chunk);
+        transaction.commit().await?;
+        self.chunks += 1;
+        Ok(())
+    }
+
+    /// Ends the file. It can be fetched from now on.
+    ///
+    /// # Errors
+    ///
+    /// The answer to a request that is refused: the file is too short, or the disk does not obey.
+    pub async fn finish(mut self) -> Result<Response, Response> {
+        if self.received != self.row.size_bytes {
+            return Err(Response::text(400, "The file is shorter than was asked for."));
+        }
+        if !self.pending.is_empty() {
+            self.write_chunk().await.map_err(|_| unavailable())?;
+        }
+        let key = UPLOADS.row(UPLOADS_OWNER, self.row.name.as_bytes());
+        let expires_at = (self.core.env.now() + self.core.config.upload.lifetime).as_millis();
+        let row = UploadRow { complete: true, expires_at, ..self.row.clone() };
+        let mut transaction = self.core.store.transaction();
+        transaction.expect(&key, Some(&self.value));
+        transaction.put(&key, row.encode_to_vec());
+        transaction.commit().await.map_err(|_| unavailable())?;
+        Ok(Response::text(201, "The file is here."))
+    }
+}
+
+pub(super) fn not_found() -> Response {
+    Response::text(404, "There is no such file.")
+}
+
+pub(super) fn unavailable() -> Response {
+    Response::text(503, "The server cannot do this now.")
+}
