@@ -1,1 +1,6 @@
-//! (in progress)
+//! What the test programs share: scratch directories, a laboratory of names and certificates, and other people's servers.
+
+pub mod lab;
+pub mod peers;
+pub mod process;
+pub mod scratch;

@@ -1,0 +1,3 @@
+//! Other people's servers and clients, from empty accounts each time.
+
+mod servers;

@@ -1,0 +1,5 @@
+//! Other people's programs, started as their users would.
+
+pub mod ejabberd;
+pub mod prosody;
+pub mod python;

@@ -1,0 +1,89 @@
+//! Prosody, as Debian packages it.
+
+use std::process::Command;
+
+use crate::lab::{Host, Lab};
+use crate::process::Process;
+
+/// A running Prosody.
+#[derive(Debug)]
+pub struct Prosody {
+    /// The program.
+    pub process: Process,
+    host: Host,
+}
+
+impl Prosody {
+    /// Starts one at the place called `name`, with open registration and federation that trusts the laboratory.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start: the message shows what it printed.
+    #[must_use]
+    pub fn start(lab: &Lab, name: &str) -> Self {
+        let host = lab.host(name).clone();
+        let config = configuration(lab, &host);
+        let path = host.dir.join("prosody.cfg.lua");
+        std::fs::write(&path, config).expect("a scratch file can be written");
+        std::fs::create_dir_all(host.dir.join("certs")).expect("a scratch directory can be made");
+        let mut command = Command::new("prosody");
+        command.arg("-F").arg("--config").arg(&path);
+        let mut process = Process::start(&mut command, &host.dir.join("prosody.out"));
+        process.wait_for_port(host.at(5222));
+        Self { process, host }
+    }
+
+    /// Makes an account.
+    ///
+    /// # Panics
+    ///
+    /// When Prosody refuses.
+    pub fn register(&self, user: &str, password: &str) {
+        let config = self.host.dir.join("prosody.cfg.lua");
+        let out = Command::new("prosodyctl")
+            .arg("--config")
+            .arg(config)
+            .args(["register", user, &self.host.domain, password])
+            .output()
+            .expect("prosodyctl is installed with prosody");
+        assert!(out.status.success(), "prosodyctl register: {}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
+fn configuration(lab: &Lab, host: &Host) -> String {
+    format!(
+        r#"
+run_as_root = true
+daemonize = false
+data_path = "{dir}/data"
+pidfile = "{dir}/prosody.pid"
+certificates = "{dir}/certs"
+log = {{ debug = "{dir}/prosody.log" }}
+interfaces = {{ "{address}" }}
+-- libunbound asks nobody on loopback unless it is told to
+unbound = {{ resolvconf = false, hoststxt = false, forward = "{dns_host}@{dns_port}", options = {{ ["do-not-query-localhost:"] = "no" }} }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "pep", "smacks", "ping", "register", "carbons", "blocklist", "offline" }}
+allow_registration = true
+c2s_require_encryption = true
+s2s_require_encryption = true
+s2s_secure_auth = true
+authentication = "internal_hashed"
+ssl = {{ certificate = "{chain}", key = "{key}", cafile = "{ca}", capath = false }}
+VirtualHost "{domain}"
+Component "upload.{domain}" "http_file_share"
+http_ports = {{}}
+https_ports = {{ 5281 }}
+https_interfaces = {{ "{address}" }}
+https_ssl = {{ certificate = "{chain}", key = "{key}" }}
+http_external_url = "https://{domain}:5281/"
+"#,
+        dir = host.dir.display(),
+        address = host.address,
+        dns_host = lab.dns().address().ip(),
+        dns_port = lab.dns().address().port(),
+        chain = host.chain.display(),
+        key = host.key.display(),
+        ca = lab.ca_file().display(),
+        domain = host.domain,
+    )
+}
