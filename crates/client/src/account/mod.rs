@@ -1,0 +1,134 @@
+//! The account: joining by invite, signing in, the password, the end.
+
+mod credentials;
+mod registration;
+
+use store::Transaction;
+use xmpp::jid::BareJid;
+use xmpp::sasl::Credential;
+use xmpp::sasl::select::Policy;
+use xmpp::stream::TlsFacts;
+use xmpp::stream::c2s::Purpose;
+
+pub(crate) use registration::Registering;
+
+use crate::command::Reply;
+use crate::engine::{Engine, Origin};
+use crate::error::{CommandError, EngineError};
+use crate::event::{AccountState, Event, Notice};
+use crate::output::{Endpoint, ServerIdentity};
+use crate::tables::{self, AccountRow, EndpointRow};
+
+/// The account of the profile.
+pub(crate) struct Account {
+    pub(crate) jid: BareJid,
+    pub(crate) row: AccountRow,
+    /// The connection under way tries the password that a change may or may not have set.
+    trying_next_password: bool,
+}
+
+impl Account {
+    pub(crate) fn new(row: AccountRow) -> Result<Self, EngineError> {
+        let jid = BareJid::parse(&row.address).map_err(|_| EngineError::BadRow)?;
+        Ok(Self { jid, row, trying_next_password: false })
+    }
+
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        endpoints_from_rows(&self.row.endpoints)
+    }
+
+    pub(crate) fn pin(&self) -> Option<[u8; 32]> {
+        self.row.pin.as_deref().and_then(|pin| pin.try_into().ok())
+    }
+
+    pub(crate) fn server_identity(&self) -> ServerIdentity {
+        self.pin().map_or(ServerIdentity::PublicCertificate, ServerIdentity::Pin)
+    }
+
+    /// Whether a TLS connection leads to the right server, as far as a pin tells. Without one the program around has
+    /// checked the certificate.
+    pub(crate) fn accepts(&self, facts: &TlsFacts) -> bool {
+        self.pin().is_none_or(|pin| facts.peer_certificate.as_ref().is_some_and(|peer| peer.spki_sha256 == pin))
+    }
+
+    pub(crate) fn purpose(&self) -> Purpose {
+        // A registration that was sent and not answered may have happened: signing in tells.
+        if !self.row.registered && !self.row.registration_sent {
+            return Purpose::Register;
+        }
+        Purpose::Login { username: self.username().to_owned(), credential: self.credential() }
+    }
+
+    pub(crate) fn login_policy(&self) -> Policy {
+        Policy { scram_seen: self.row.scram_seen, ..Policy::default() }
+    }
+
+    /// Whether the server has ever let this device in.
+    pub(crate) fn has_been_online(&self) -> bool {
+        self.row.scram_seen
+    }
+
+    pub(crate) fn username(&self) -> &str {
+        self.jid.localpart().unwrap_or_default()
+    }
+
+    pub(crate) fn credential(&self) -> Credential {
+        let next = self.row.next_password.as_deref().filter(|_| self.trying_next_password);
+        Credential::password(next.unwrap_or(&self.row.password))
+    }
+}
+
+pub(crate) fn endpoints_to_rows(endpoints: &[Endpoint]) -> Vec<EndpointRow> {
+    endpoints.iter().map(|e| EndpointRow { host: e.host.clone(), port: u32::from(e.port) }).collect()
+}
+
+pub(crate) fn endpoints_from_rows(rows: &[EndpointRow]) -> Vec<Endpoint> {
+    rows.iter().map(|e| Endpoint { host: e.host.clone(), port: u16::try_from(e.port).unwrap_or(0) }).collect()
+}
+
+impl Engine {
+    pub(crate) async fn load_account(&mut self, origin: Origin) -> Result<(), EngineError> {
+        let Some(row) = tables::load::<AccountRow>(&self.store, &tables::ACCOUNT.row(b"", b"")).await? else {
+            return Ok(());
+        };
+        self.account = Some(Account::new(row)?);
+        self.account_state = AccountState::Offline;
+        self.load_device().await?;
+        if origin == Origin::Copied {
+            self.renew_device().await?;
+            self.emit(Event::Notice(Notice::DeviceRenewed));
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn go_online(&mut self) -> Result<Reply, CommandError> {
+        self.own()?;
+        self.connect();
+        self.set_wanted_online(true).await
+    }
+
+    pub(crate) async fn go_offline(&mut self) -> Result<Reply, CommandError> {
+        self.disconnect();
+        self.set_wanted_online(false).await
+    }
+
+    async fn set_wanted_online(&mut self, wanted: bool) -> Result<Reply, CommandError> {
+        if let Some(account) = self.account.as_mut().filter(|account| account.row.wanted_online != wanted) {
+            account.row.wanted_online = wanted;
+            self.save_account().await?;
+        }
+        Ok(Reply::Nothing)
+    }
+
+    pub(crate) async fn save_account(&mut self) -> Result<(), EngineError> {
+        let mut tx = self.store.transaction();
+        self.put_account(&mut tx);
+        Ok(tx.commit().await?)
+    }
+
+    pub(crate) fn put_account(&self, tx: &mut Transaction) {
+        if let Some(account) = &self.account {
+            tables::save(tx, &tables::ACCOUNT.row(b"", b""), &account.row);
+        }
+    }
+}

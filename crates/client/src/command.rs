@@ -1,0 +1,342 @@
+//! What an engine can be told to do, and what it answers.
+//!
+//! A command answers at once with a [`Reply`]. What needs the network answers [`Reply::Accepted`], and
+//! [`Event::Done`](crate::event::Event::Done) follows with the same [`RequestId`]; a message that is to be sent answers
+//! [`Reply::Saved`], and [`Event::MessageState`](crate::event::Event::MessageState) follows.
+
+use std::fmt;
+
+use bytes::Bytes;
+use xmpp::jid::BareJid;
+use zeroize::Zeroizing;
+
+use crate::event::{AccountState, Contact, Message, MessageId};
+use crate::output::Endpoint;
+
+/// Whom a command is about: a short name (`bob`), an address, or a link.
+pub type Who = String;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Registers an account by an invite link, signs in, and adds the person who invited. Answers `Accepted`.
+    Join {
+        /// The invite link (`xmpp:…?register;preauth=…` or `xmpp:…?roster;preauth=…;ibr=y`).
+        link: String,
+        /// The wished user name, where the link leaves it open.
+        name: Option<String>,
+    },
+    /// Signs in to an existing account. Answers `Accepted`.
+    Login(Login),
+    /// Connects, and stays connected until told otherwise. Answers `Nothing`.
+    GoOnline,
+    /// Disconnects, and stays so. Answers `Nothing`.
+    GoOffline,
+    /// Changes the password; without one, a strong one is made up and kept. Answers `Accepted`.
+    ChangePassword {
+        /// The new password.
+        new: Option<Password>,
+    },
+    /// Deletes the account at its server, and everything about it here. Answers `Accepted`.
+    DeleteAccount,
+    /// Tells how things are. Answers `Status`.
+    Status,
+
+    /// Makes an invite link to give to somebody. Answers `Accepted`, then `Outcome::Invited`.
+    Invite,
+    /// Adds the person whom a link belongs to, and greets them so that they see it. Answers `Contact`.
+    Add {
+        /// A contact or invite link.
+        link: String,
+        /// What to call them.
+        name: Option<String>,
+    },
+    /// Lists the contacts, by name. Answers `Contacts`.
+    Contacts,
+    /// Lists those who wrote and are no contacts. Answers `Contacts`.
+    Requests,
+    /// Makes somebody a contact. Answers `Contact`.
+    Accept {
+        /// Who.
+        who: Who,
+    },
+    /// Hears nothing more of somebody. Answers `Contact`.
+    Block {
+        /// Who.
+        who: Who,
+    },
+    /// Forgets somebody, with the conversation. Answers `Nothing`.
+    Remove {
+        /// Who.
+        who: Who,
+    },
+    /// Calls a contact something else. Answers `Contact`.
+    Rename {
+        /// Who.
+        who: Who,
+        /// The new name.
+        name: String,
+    },
+    /// Lets a contact see when the user is online; asked for only by other apps. Answers `Contact`.
+    GrantPresence {
+        /// Who.
+        who: Who,
+    },
+    /// Shows the number to compare with a contact. Answers `Number`.
+    Number {
+        /// Who.
+        who: Who,
+    },
+    /// Notes that a contact is who they say. Answers `Contact`.
+    Verify {
+        /// Who.
+        who: Who,
+        /// How the user knows.
+        proof: Proof,
+    },
+    /// Takes a changed contact, or new devices of a verified one, at face value again. Answers `Contact`.
+    AcceptChange {
+        /// Who.
+        who: Who,
+    },
+
+    /// Sends words. Answers `Saved`.
+    Say {
+        /// To whom.
+        who: Who,
+        /// The words.
+        text: String,
+    },
+    /// Sends a file. Answers `Saved`.
+    SendFile {
+        /// To whom.
+        who: Who,
+        /// Its name, without a path.
+        name: String,
+        /// What it is, if known.
+        media_type: Option<String>,
+        /// Its content.
+        bytes: Bytes,
+    },
+    /// Fetches an offered file. Answers `Accepted`, then `Outcome::Fetched`; `Output::SaveFile` carries it.
+    Fetch {
+        /// Who offered it.
+        who: Who,
+        /// The message that carries the offer.
+        message: MessageId,
+    },
+    /// Reads a conversation, newest last. Answers `Messages`.
+    History {
+        /// With whom.
+        who: Who,
+        /// Only messages before this place; `None`: up to the newest.
+        before: Option<u64>,
+        /// How many at most.
+        limit: u32,
+    },
+    /// Lists messages of all conversations, oldest first. Answers `Messages`.
+    Inbox(InboxFilter),
+    /// Notes that a conversation has been read. Answers `Nothing`.
+    MarkRead {
+        /// With whom.
+        who: Who,
+    },
+    /// Gives a message that waits or could not be delivered another try. Answers `Saved`.
+    Retry {
+        /// To whom.
+        who: Who,
+        /// Which message.
+        message: MessageId,
+    },
+}
+
+/// What is needed to sign in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The address, `user@server`.
+    pub address: String,
+    /// The password.
+    pub password: Password,
+    /// Where the server is, when DNS does not know it.
+    pub at: Vec<Endpoint>,
+    /// The SHA-256 of the server's public key, when it has no public certificate.
+    pub pin: Option<[u8; 32]>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login(<redacted>)")
+    }
+}
+
+/// A password: wiped from memory when dropped, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Takes a password.
+    pub fn new(password: impl Into<String>) -> Self {
+        Self(Zeroizing::new(password.into()))
+    }
+
+    /// Returns the text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+/// How the user knows who somebody is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// The digits that the other side reads out or shows; spaces do not matter.
+    Number(String),
+    /// A link that the other side gave directly; it names their keys.
+    Link(String),
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number(_) => "Number(<redacted>)",
+            Self::Link(_) => "Link(<redacted>)",
+        })
+    }
+}
+
+/// Which messages to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InboxFilter {
+    /// Messages of contacts, or those that wait in the requests.
+    pub from: InboxSide,
+    /// Only what has not been read.
+    pub unread_only: bool,
+    /// How many at most, per conversation.
+    pub limit: u32,
+}
+
+/// Messages of contacts, or of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboxSide {
+    /// Of contacts.
+    Contacts,
+    /// Of those who are no contacts.
+    Requests,
+}
+
+/// What a command answers at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// It is done.
+    Nothing,
+    /// It is under way; `Event::Done` follows.
+    Accepted(RequestId),
+    /// The message is saved and will be sent; `Event::MessageState` follows.
+    Saved {
+        /// To whom.
+        contact: BareJid,
+        /// Its id.
+        message: MessageId,
+    },
+    /// One contact.
+    Contact(Contact),
+    /// Several contacts.
+    Contacts(Vec<Contact>),
+    /// Messages, oldest first.
+    Messages(Vec<Message>),
+    /// The number to compare.
+    Number(Number),
+    /// How things are.
+    Status(Status),
+}
+
+/// Matches an [`Event::Done`](crate::event::Event::Done) to its command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// How a command ended well.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The account exists and is signed in.
+    Joined {
+        /// Its address.
+        address: BareJid,
+        /// Who invited, and is a contact now.
+        invited_by: Option<BareJid>,
+    },
+    /// The account is signed in.
+    LoggedIn {
+        /// Its address.
+        address: BareJid,
+    },
+    /// The password is the new one.
+    PasswordChanged,
+    /// The account is gone.
+    AccountDeleted,
+    /// An invite link.
+    Invited {
+        /// For an app: `xmpp:…`.
+        link: String,
+        /// For a browser, where the server has such a page.
+        page: Option<String>,
+    },
+    /// The file has been handed out as [`Output::SaveFile`](crate::output::Output::SaveFile).
+    Fetched,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Joined { .. } => "Joined",
+            Self::LoggedIn { .. } => "LoggedIn",
+            Self::PasswordChanged => "PasswordChanged",
+            Self::AccountDeleted => "AccountDeleted",
+            Self::Invited { .. } => "Invited(<redacted>)",
+            Self::Fetched => "Fetched",
+        })
+    }
+}
+
+/// The number that two people compare by voice or side by side: the same on both screens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Number {
+    /// With whom.
+    pub contact: Contact,
+    /// Sixty digits in groups of five.
+    pub digits: String,
+    /// A link that shows this account's own keys, for the contact to verify by instead.
+    pub own_link: String,
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Number(<redacted>)")
+    }
+}
+
+/// How things are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The address, when there is an account.
+    pub address: Option<BareJid>,
+    /// Whether it is signed in.
+    pub account: AccountState,
+    /// Messages that wait for the network or for keys.
+    pub waiting_count: u64,
+    /// Messages that the broker has not acknowledged yet.
+    pub queued_count: u64,
+    /// Unread messages of contacts.
+    pub unread_count: u64,
+    /// People whose requests wait for a decision.
+    pub requests_count: u64,
+    /// Contacts.
+    pub contacts_count: u64,
+}

@@ -1,0 +1,300 @@
+//! People: the contact list, those who wrote first, those who are blocked. The list is local; the server's roster stays
+//! empty (security-design §2.8).
+
+use store::Transaction;
+use xmpp::jid::BareJid;
+use xmpp::xml::Element;
+
+use crate::account::endpoints_to_rows;
+use crate::command::Reply;
+use crate::display::one_line;
+use crate::engine::Engine;
+use crate::error::{CommandError, EngineError};
+use crate::event::{Contact, Event, PersonTrust, Relation};
+use crate::invites::Invitation;
+use crate::tables::{self, ContactRow, DeviceTrustCode, RelationCode, TrustCode};
+
+/// Longest name of a contact, in characters.
+const NAME_CHARS_MAX: usize = 64;
+
+impl ContactRow {
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.relation() == RelationCode::Accepted
+    }
+
+    pub(crate) fn is_request(&self) -> bool {
+        self.relation() == RelationCode::Request
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.relation() == RelationCode::Blocked
+    }
+
+    pub(crate) fn jid(&self) -> Result<BareJid, EngineError> {
+        BareJid::parse(&self.address).map_err(|_| EngineError::BadRow)
+    }
+}
+
+impl Engine {
+    pub(crate) async fn contacts(&self) -> Result<Vec<Contact>, CommandError> {
+        self.contacts_where(|row| !row.is_request()).await
+    }
+
+    pub(crate) async fn requests(&self) -> Result<Vec<Contact>, CommandError> {
+        self.contacts_where(ContactRow::is_request).await
+    }
+
+    async fn contacts_where(&self, wanted: impl Fn(&ContactRow) -> bool) -> Result<Vec<Contact>, CommandError> {
+        let own = self.own()?;
+        let mut found = Vec::new();
+        for row in self.contact_rows_of(&own).await?.iter().filter(|row| wanted(row)) {
+            found.push(self.contact_view(row).await?);
+        }
+        found.sort_by_key(|contact| (contact.name.to_lowercase(), contact.address.as_str().to_owned()));
+        Ok(found)
+    }
+
+    /// Adds whoever a link belongs to.
+    pub(crate) async fn add(&mut self, link: &str, name: Option<String>) -> Result<Reply, CommandError> {
+        let invitation = Invitation::parse(link).ok_or(CommandError::BadLink)?;
+        let row = self.introduce(&invitation, name).await?.ok_or(CommandError::BadLink)?;
+        Ok(Reply::Contact(self.contact_view(&row).await?))
+    }
+
+    /// Makes the person of a link a contact, with what the link promises about them, and greets them by its token.
+    pub(crate) async fn introduce(
+        &mut self,
+        invitation: &Invitation,
+        name: Option<String>,
+    ) -> Result<Option<ContactRow>, EngineError> {
+        let (Some(account), Some(who)) = (&self.account, invitation.inviter.clone()) else { return Ok(None) };
+        let own = account.jid.clone();
+        if who == own {
+            return Ok(None);
+        }
+        let mut row = self.contact_row(&own, &who).await?.unwrap_or_else(|| new_contact(&own, &who));
+        row.set_relation(RelationCode::Accepted);
+        if let Some(name) = name {
+            row.name = tidy_name(&name, &who);
+        }
+        row.greet_token.clone_from(&invitation.token);
+        if !invitation.keys.is_empty() {
+            row.promised_keys = invitation.keys.iter().map(|key| key.to_vec()).collect();
+        }
+        row.server_pin = invitation.pin.map(|pin| pin.to_vec());
+        row.server_endpoints = endpoints_to_rows(&invitation.endpoints);
+        let mut tx = self.store.transaction();
+        self.put_contact(&mut tx, &row);
+        if row.greet_token.is_some() {
+            self.put_greeting(&mut tx, &who).await?;
+        }
+        tx.commit().await?;
+        self.emit_contact(&row).await?;
+        self.advance(&who).await?;
+        Ok(Some(row))
+    }
+
+    pub(crate) async fn accept(&mut self, who: &str) -> Result<Reply, CommandError> {
+        let mut row = self.resolve_known(who).await?;
+        row.set_relation(RelationCode::Accepted);
+        self.store_contact(&row).await?;
+        self.answer_new_sessions(&row.jid()?).await?;
+        Ok(Reply::Contact(self.contact_view(&row).await?))
+    }
+
+    pub(crate) async fn block(&mut self, who: &str) -> Result<Reply, CommandError> {
+        let own = self.own()?;
+        let mut row = match self.resolve_known(who).await {
+            Err(CommandError::UnknownContact) => {
+                new_contact(&own, &BareJid::parse(who).map_err(|_| CommandError::UnknownContact)?)
+            }
+            known => known?,
+        };
+        row.set_relation(RelationCode::Blocked);
+        row.unread_count = 0;
+        self.store_contact(&row).await?;
+        Ok(Reply::Contact(self.contact_view(&row).await?))
+    }
+
+    pub(crate) async fn remove(&mut self, who: &str) -> Result<Reply, CommandError> {
+        let own = self.own()?;
+        let row = self.resolve_known(who).await?;
+        let mut tx = self.store.transaction();
+        self.delete_person(&mut tx, &own, &row.address).await?;
+        tx.delete(&tables::CONTACT.row(&tables::owner(&own, &[]), row.address.as_bytes()));
+        tx.erase();
+        tx.commit().await?;
+        let contact = row.jid()?;
+        self.fetches.forget(&contact);
+        self.emit(Event::ContactRemoved { contact });
+        Ok(Reply::Nothing)
+    }
+
+    pub(crate) async fn rename(&mut self, who: &str, name: String) -> Result<Reply, CommandError> {
+        let mut row = self.resolve_known(who).await?;
+        row.name = tidy_name(&name, &row.jid()?);
+        self.store_contact(&row).await?;
+        Ok(Reply::Contact(self.contact_view(&row).await?))
+    }
+
+    /// Lets a contact see when the user is online.
+    pub(crate) async fn grant_presence(&mut self, who: &str) -> Result<Reply, CommandError> {
+        let mut row = self.resolve_known(who).await?;
+        if !self.is_online() {
+            return Err(CommandError::Offline);
+        }
+        row.asks_presence = false;
+        self.store_contact(&row).await?;
+        self.send_presence(&row.jid()?, "subscribed");
+        Ok(Reply::Contact(self.contact_view(&row).await?))
+    }
+
+    pub(crate) fn send_presence(&mut self, to: &BareJid, presence_type: &'static str) {
+        let presence = Element::new("presence", xmpp::ns::CLIENT)
+            .with_attr("to", to.as_str())
+            .with_attr("type", presence_type)
+            .with_attr("id", self.env.id());
+        self.send_stanza(&presence, None);
+    }
+
+    /// Finds a contact by short name, address or link.
+    pub(crate) async fn resolve_known(&self, who: &str) -> Result<ContactRow, CommandError> {
+        let own = self.own()?;
+        let address = Invitation::parse(who).and_then(|invitation| invitation.inviter);
+        let address = address.or_else(|| BareJid::parse(who).ok().filter(|jid| jid.localpart().is_some()));
+        if let Some(address) = address {
+            return self.contact_row(&own, &address).await?.ok_or(CommandError::UnknownContact);
+        }
+        let wanted = who.to_lowercase();
+        let rows = self.contact_rows_of(&own).await?;
+        let mut by_name = rows.iter().filter(|row| row.name.to_lowercase() == wanted);
+        match (by_name.next(), by_name.next()) {
+            (Some(only), None) => return Ok(only.clone()),
+            (Some(_), Some(_)) => return Err(CommandError::AmbiguousName),
+            (None, _) => {}
+        }
+        let mut by_localpart = rows.iter().filter(|row| row.address.split('@').next() == Some(wanted.as_str()));
+        match (by_localpart.next(), by_localpart.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            (Some(_), Some(_)) => Err(CommandError::AmbiguousName),
+            (None, _) => Err(CommandError::UnknownContact),
+        }
+    }
+
+    /// Finds whom to write to; an address or link makes a contact of somebody unknown, and of a request.
+    pub(crate) async fn resolve_recipient(&mut self, who: &str) -> Result<ContactRow, CommandError> {
+        let own = self.own()?;
+        let mut row = match self.resolve_known(who).await {
+            Err(CommandError::UnknownContact) => {
+                if let Some(invitation) = Invitation::parse(who) {
+                    return self.introduce(&invitation, None).await?.ok_or(CommandError::BadLink);
+                }
+                let jid = BareJid::parse(who).map_err(|_| CommandError::UnknownContact)?;
+                if jid.localpart().is_none() || jid == own {
+                    return Err(CommandError::UnknownContact);
+                }
+                new_contact(&own, &jid)
+            }
+            known => known?,
+        };
+        if !row.is_accepted() && !row.is_blocked() {
+            row.set_relation(RelationCode::Accepted);
+            self.store_contact(&row).await?;
+        }
+        Ok(row)
+    }
+
+    pub(crate) async fn contact_row(&self, own: &BareJid, who: &BareJid) -> Result<Option<ContactRow>, EngineError> {
+        tables::load(&self.store, &tables::CONTACT.row(&tables::owner(own, &[]), who.as_str().as_bytes())).await
+    }
+
+    pub(crate) async fn contact_rows_of(&self, own: &BareJid) -> Result<Vec<ContactRow>, EngineError> {
+        tables::list(&self.store, tables::CONTACT, &tables::owner(own, &[])).await
+    }
+
+    pub(crate) fn put_contact(&self, tx: &mut Transaction, row: &ContactRow) {
+        if let Some(account) = &self.account {
+            let key = tables::CONTACT.row(&tables::owner(&account.jid, &[]), row.address.as_bytes());
+            tables::save(tx, &key, row);
+        }
+    }
+
+    /// Saves a contact and tells of it.
+    pub(crate) async fn store_contact(&mut self, row: &ContactRow) -> Result<(), EngineError> {
+        let mut tx = self.store.transaction();
+        self.put_contact(&mut tx, row);
+        tx.commit().await?;
+        self.emit_contact(row).await
+    }
+
+    pub(crate) async fn emit_contact(&mut self, row: &ContactRow) -> Result<(), EngineError> {
+        let view = self.contact_view(row).await?;
+        self.emit(Event::Contact(view));
+        Ok(())
+    }
+
+    pub(crate) async fn contact_view(&self, row: &ContactRow) -> Result<Contact, EngineError> {
+        let address = row.jid()?;
+        let devices = self.device_rows(&address).await?;
+        let undecided = devices.iter().filter(|d| d.is_listed() && d.trust() == DeviceTrustCode::Undecided).count();
+        Ok(Contact {
+            address,
+            name: row.name.clone(),
+            relation: match row.relation() {
+                RelationCode::Request => Relation::Request,
+                RelationCode::Accepted => Relation::Accepted,
+                RelationCode::Blocked => Relation::Blocked,
+            },
+            trust: match row.trust() {
+                TrustCode::Tofu => PersonTrust::Tofu,
+                TrustCode::Verified => PersonTrust::Verified,
+                TrustCode::Changed => PersonTrust::Changed,
+                TrustCode::Tombstoned => PersonTrust::Tombstoned,
+            },
+            unread_count: row.unread_count,
+            asks_presence: row.asks_presence,
+            undecided_devices_count: undecided,
+        })
+    }
+
+    /// Forgets everything about a person except the contact itself.
+    pub(crate) async fn delete_person(
+        &self,
+        tx: &mut Transaction,
+        own: &BareJid,
+        address: &str,
+    ) -> Result<(), EngineError> {
+        let (account, person) = (tables::owner(own, &[]), tables::owner(own, &[address]));
+        for table in [tables::PEER_DEVICE, tables::SESSION, tables::MESSAGE_ID] {
+            tables::delete_all(&self.store, tx, table, &person).await?;
+        }
+        tables::delete_seq(&self.store, tx, tables::MESSAGE, &person).await?;
+        for (seq, row) in tables::list_seq::<tables::WaitingRow>(&self.store, tables::WAITING, &account).await? {
+            if row.contact == address {
+                tx.delete(&tables::WAITING.seq(&account, seq));
+            }
+        }
+        for (seq, row) in tables::list_seq::<tables::OutboxRow>(&self.store, tables::OUTBOX, &account).await? {
+            if row.contact == address {
+                tx.delete(&tables::OUTBOX.seq(&account, seq));
+            }
+        }
+        tx.delete(&tables::DEVICE_LIST.row(&account, address.as_bytes()));
+        Ok(())
+    }
+}
+
+/// Makes a row for somebody of whom nothing is known.
+pub(crate) fn new_contact(own: &BareJid, who: &BareJid) -> ContactRow {
+    ContactRow {
+        account: own.as_str().to_owned(),
+        address: who.as_str().to_owned(),
+        name: who.localpart().unwrap_or(who.as_str()).to_owned(),
+        ..ContactRow::default()
+    }
+}
+
+fn tidy_name(name: &str, who: &BareJid) -> String {
+    let tidy = one_line(name, NAME_CHARS_MAX);
+    if tidy.trim().is_empty() { who.localpart().unwrap_or(who.as_str()).to_owned() } else { tidy.trim().to_owned() }
+}

@@ -1,0 +1,405 @@
+//! From a message in the store to a sealed one: who gets it, under which version, and what it says in which vocabulary.
+//!
+//! The only way out of here is [`Sealed`], which `xep` makes by encrypting and in no other way (C08). Choosing follows
+//! security-design §2.6: per device the strongest version it offers, and never less than was used with it before.
+
+use std::time::Duration;
+
+use crypto::omemo::{Legacy, Omemo2, Profile, ReplyDue, SessionSet};
+use xep::omemo::Version;
+use xep::omemo::client::{Recipient, Recipients, Said, SealError, Sealed, Sealer, seal, seal_empty, seal_reply};
+use xep::sce::{Envelope, recipients_hash};
+use xmpp::jid::BareJid;
+use xmpp::time::Timestamp;
+use xmpp::xml::Element;
+
+use crate::conversations::GREETING;
+use crate::devices::{Fetch, Lists};
+use crate::engine::Engine;
+use crate::error::{EngineError, Failure};
+use crate::tables::{ContactRow, DeviceTrustCode, MessageRow, PeerDeviceRow, StateCode, TrustCode, WaitingRow};
+use crate::transfers;
+
+/// When to try again what failed for a while.
+const RETRY_WAIT: Duration = Duration::from_secs(60);
+
+/// A device that a message goes to.
+struct Target<P> {
+    who: BareJid,
+    row: PeerDeviceRow,
+    sessions: SessionSet<P>,
+}
+
+/// All devices that a message goes to.
+#[derive(Default)]
+struct Targets {
+    omemo2: Vec<Target<Omemo2>>,
+    legacy: Vec<Target<Legacy>>,
+}
+
+/// Whether messages to a person can be sealed.
+enum Readiness {
+    Ready(Targets),
+    /// Something is being fetched; its arrival asks again.
+    Pending,
+    /// Not now.
+    Later,
+    /// Not at all.
+    Never(Failure),
+}
+
+/// Whether one device can be encrypted to.
+enum DeviceState {
+    Ready(Version),
+    Pending,
+    Unusable(Failure),
+}
+
+/// What a message says, in both vocabularies.
+struct Words {
+    content: Vec<Element>,
+    body: String,
+    written: Timestamp,
+}
+
+impl Targets {
+    fn reaches(&self, who: &BareJid) -> bool {
+        self.omemo2.iter().any(|t| t.who == *who) || self.legacy.iter().any(|t| t.who == *who)
+    }
+
+    fn devices(&self) -> impl Iterator<Item = (&BareJid, &PeerDeviceRow)> {
+        self.omemo2.iter().map(|t| (&t.who, &t.row)).chain(self.legacy.iter().map(|t| (&t.who, &t.row)))
+    }
+
+    fn recipients(&mut self) -> Recipients<'_> {
+        Recipients {
+            omemo2: self.omemo2.iter_mut().map(recipient).collect(),
+            legacy: self.legacy.iter_mut().map(recipient).collect(),
+        }
+    }
+}
+
+fn recipient<P>(target: &mut Target<P>) -> Recipient<'_, P> {
+    Recipient { jid: &target.who, device: target.row.id, sessions: &mut target.sessions }
+}
+
+impl Engine {
+    /// Takes what waits for a person as far as it goes: fetches what is missing, seals what can be sealed.
+    pub(crate) async fn advance(&mut self, who: &BareJid) -> Result<(), EngineError> {
+        let waiting = self.waiting_for(who).await?;
+        if waiting.is_empty() || !self.is_online() {
+            return Ok(());
+        }
+        match self.readiness(who).await? {
+            Readiness::Pending => return Ok(()),
+            Readiness::Later => {
+                let at = self.after(RETRY_WAIT);
+                self.retry_waiting_at.insert(who.clone(), at);
+            }
+            Readiness::Never(failure) => {
+                for row in &waiting {
+                    self.give_up(who, row, failure).await?;
+                }
+            }
+            Readiness::Ready(mut targets) => {
+                for row in &waiting {
+                    self.seal_waiting(who, row, &mut targets).await?;
+                }
+            }
+        }
+        // The next message finds out anew: what was missing may have appeared.
+        self.fetches.forget(who);
+        Ok(())
+    }
+
+    async fn readiness(&mut self, who: &BareJid) -> Result<Readiness, EngineError> {
+        let own = self.own_or_bad()?;
+        let Some(contact) = self.contact_row(&own, who).await? else { return Ok(Readiness::Never(Failure::NotSecure)) };
+        if contact.is_blocked() {
+            return Ok(Readiness::Never(Failure::Blocked));
+        }
+        if let Some(blocked) = blocked_by_trust(&contact) {
+            return Ok(Readiness::Never(blocked));
+        }
+        let (theirs, ours) = (self.ensure_lists(who).await?, self.ensure_lists(&own).await?);
+        match theirs {
+            _ if theirs == Lists::Pending || ours == Lists::Pending => return Ok(Readiness::Pending),
+            Lists::Forbidden => return self.ask_to_see(contact).await,
+            Lists::Failed(failure) if failure.is_temporary() => return Ok(Readiness::Later),
+            Lists::Failed(Failure::NoSuchServer) => return Ok(Readiness::Never(Failure::NoSuchServer)),
+            _ => {}
+        }
+        let mut targets = Targets::default();
+        let (mut pending, mut temporary, mut undecided) = (false, false, false);
+        for person in [who, &own] {
+            for row in self.device_rows(person).await?.into_iter().filter(PeerDeviceRow::is_listed) {
+                match self.device_state(person, &row).await? {
+                    DeviceState::Pending => pending = true,
+                    DeviceState::Unusable(failure) if person == who => {
+                        temporary |= failure.is_temporary();
+                        undecided |= failure == Failure::Changed;
+                    }
+                    DeviceState::Unusable(_) => {}
+                    DeviceState::Ready(version) => self.add_target(&mut targets, person, row, version).await?,
+                }
+            }
+        }
+        if pending {
+            return Ok(Readiness::Pending);
+        }
+        let contact = self.settle_promise(who).await?.unwrap_or(contact);
+        if let Some(blocked) = blocked_by_trust(&contact) {
+            return Ok(Readiness::Never(blocked));
+        }
+        Ok(match targets.reaches(who) {
+            true => Readiness::Ready(targets),
+            false if temporary => Readiness::Later,
+            false if undecided => Readiness::Never(Failure::Changed),
+            false => Readiness::Never(Failure::NotSecure),
+        })
+    }
+
+    /// A device under the strongest version that works, fetching its bundle where a session is missing.
+    async fn device_state(&mut self, who: &BareJid, row: &PeerDeviceRow) -> Result<DeviceState, EngineError> {
+        if matches!(row.trust(), DeviceTrustCode::Undecided | DeviceTrustCode::Distrusted) {
+            return Ok(DeviceState::Unusable(Failure::Changed));
+        }
+        if row.used_omemo2 || row.listed_omemo2 {
+            let state = self.session_state::<Omemo2>(who, row).await?;
+            // Less than OMEMO 2 only for a device that has never used it.
+            let hopeless = matches!(&state, DeviceState::Unusable(failure) if !failure.is_temporary() && *failure != Failure::Changed);
+            if row.used_omemo2 || !row.listed_legacy || !hopeless {
+                return Ok(state);
+            }
+        }
+        self.session_state::<Legacy>(who, row).await
+    }
+
+    async fn session_state<P: Profile>(
+        &mut self,
+        who: &BareJid,
+        row: &PeerDeviceRow,
+    ) -> Result<DeviceState, EngineError> {
+        let version = Version::from(P::ID);
+        // The key decides about trust, so a device is not encrypted to before it is known.
+        if !row.identity.is_empty() && self.sessions::<P>(who, row.id).await?.is_ready(self.now_secs()) {
+            return Ok(DeviceState::Ready(version));
+        }
+        Ok(match self.fetches.bundle(who, row.id, version) {
+            Some(Fetch::Asked) => DeviceState::Pending,
+            Some(Fetch::Failed(failure)) => DeviceState::Unusable(failure),
+            Some(_) => DeviceState::Unusable(Failure::NotSecure),
+            None => {
+                self.fetch_bundle(who, row.id, version);
+                DeviceState::Pending
+            }
+        })
+    }
+
+    async fn add_target(
+        &self,
+        targets: &mut Targets,
+        who: &BareJid,
+        row: PeerDeviceRow,
+        version: Version,
+    ) -> Result<(), EngineError> {
+        match version {
+            Version::Omemo2 => {
+                let sessions = self.sessions(who, row.id).await?;
+                targets.omemo2.push(Target { who: who.clone(), row, sessions });
+            }
+            Version::Legacy => {
+                let sessions = self.sessions(who, row.id).await?;
+                targets.legacy.push(Target { who: who.clone(), row, sessions });
+            }
+        }
+        Ok(())
+    }
+
+    /// Some accounts show their devices only to those who see their presence: asks for that once (security-design §2.8).
+    async fn ask_to_see(&mut self, mut contact: ContactRow) -> Result<Readiness, EngineError> {
+        if !contact.presence_asked {
+            contact.presence_asked = true;
+            self.store_contact(&contact).await?;
+            self.send_presence(&contact.jid()?, "subscribe");
+        }
+        Ok(Readiness::Later)
+    }
+
+    /// Seals one message. Ratchets, stanza and state are committed together, and only then does the stanza leave (C04).
+    async fn seal_waiting(
+        &mut self,
+        who: &BareJid,
+        waiting: &WaitingRow,
+        targets: &mut Targets,
+    ) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let Some(mut contact) = self.contact_row(&own, who).await? else { return Ok(()) };
+        let message = match waiting.message_seq {
+            GREETING => None,
+            seq => match self.message_by_seq(who, seq).await? {
+                Some(message) => Some(message),
+                None => return self.drop_waiting(waiting).await,
+            },
+        };
+        let takes_tokens = targets.omemo2.iter().any(|target| target.who == *who);
+        let token = contact.greet_token.clone().filter(|_| takes_tokens);
+        if message.is_none() && token.is_none() {
+            return self.greet_by_presence(contact, waiting).await;
+        }
+        let Some(words) = words(message.as_ref(), token.as_deref(), self.now()) else {
+            return Ok(()); // a file that is not uploaded yet
+        };
+        let sealed = match self.seal_words(&own, who, &words, targets) {
+            Ok(sealed) => sealed,
+            Err(SealError::Envelope(_) | SealError::TooLarge) => {
+                return self.give_up(who, waiting, Failure::FileTooLarge).await;
+            }
+            Err(_) => return self.give_up(who, waiting, Failure::NotSecure).await,
+        };
+        let mut tx = self.store.transaction();
+        for target in &mut targets.omemo2 {
+            self.put_sessions(&mut tx, &target.who, target.row.id, &target.sessions)?;
+            if !target.row.used_omemo2 {
+                target.row.used_omemo2 = true;
+                self.put_device_row(&mut tx, &target.row)?;
+            }
+        }
+        for target in &targets.legacy {
+            self.put_sessions(&mut tx, &target.who, target.row.id, &target.sessions)?;
+        }
+        let sent = self.put_outbox(&mut tx, who, &waiting.id, &sealed, message.is_some()).await?;
+        self.delete_waiting(&mut tx, waiting)?;
+        if token.is_some() {
+            contact.greet_token = None;
+            self.put_contact(&mut tx, &contact);
+        }
+        let message = message.map(|message| MessageRow {
+            state: StateCode::Queued.into(),
+            failure: 0,
+            verified: targets.devices().all(|(of, row)| of != who || row.trust() == DeviceTrustCode::Verified),
+            ..message
+        });
+        if let Some(message) = &message {
+            self.put_message(&mut tx, who, message)?;
+        }
+        tx.commit().await?;
+        if let Some(message) = &message {
+            self.emit_state(who, message);
+        }
+        self.release(sent);
+        Ok(())
+    }
+
+    fn seal_words(
+        &self,
+        own: &BareJid,
+        who: &BareJid,
+        words: &Words,
+        targets: &mut Targets,
+    ) -> Result<Sealed, SealError> {
+        let device = self.device.as_ref().ok_or(SealError::NoRecipients)?;
+        let envelope = Envelope {
+            from: own.clone(),
+            to: who.clone(),
+            time: words.written,
+            recipients_hash: Some(recipients_hash(targets.devices().map(|(of, row)| (of, row.id)))),
+            content: words.content.clone(),
+        };
+        let sealer = Sealer { device, now: self.now_secs(), random: &*self.env.random };
+        seal(&sealer, &Said { envelope: &envelope, body: &words.body }, &mut targets.recipients())
+    }
+
+    /// Somebody whose app knows nothing of our greeting gets their token the way their app knows (XEP-0379 §3.3).
+    async fn greet_by_presence(&mut self, mut contact: ContactRow, waiting: &WaitingRow) -> Result<(), EngineError> {
+        let who = contact.jid()?;
+        if let Some(token) = contact.greet_token.take() {
+            let presence = Element::new("presence", xmpp::ns::CLIENT)
+                .with_attr("to", who.as_str())
+                .with_attr("type", "subscribe")
+                .with_attr("id", waiting.id.as_str())
+                .with_child(xep::invites::preauth(&token));
+            self.send_stanza(&presence, None);
+        }
+        let mut tx = self.store.transaction();
+        contact.presence_asked = true;
+        self.put_contact(&mut tx, &contact);
+        self.delete_waiting(&mut tx, waiting)?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Sends a message without words on the current session, which tells the other device that the session works.
+    pub(crate) async fn send_empty(&mut self, who: &BareJid, device: u32, version: Version) -> Result<(), EngineError> {
+        match version {
+            Version::Omemo2 => self.send_empty_under::<Omemo2>(who, device, None).await,
+            Version::Legacy => self.send_empty_under::<Legacy>(who, device, None).await,
+        }
+    }
+
+    /// As [`Engine::send_empty`], or on the session that asked for it.
+    pub(crate) async fn send_empty_under<P: Profile>(
+        &mut self,
+        who: &BareJid,
+        device: u32,
+        reply: Option<&ReplyDue>,
+    ) -> Result<(), EngineError> {
+        let mut sessions = self.sessions::<P>(who, device).await?;
+        let sealed = {
+            let Some(own_device) = &self.device else { return Ok(()) };
+            let sealer = Sealer { device: own_device, now: self.now_secs(), random: &*self.env.random };
+            let recipient = Recipient { jid: who, device, sessions: &mut sessions };
+            match reply {
+                Some(reply) => seal_reply(&sealer, recipient, reply),
+                None => seal_empty(&sealer, recipient),
+            }
+        };
+        let Ok(sealed) = sealed else { return Ok(()) }; // the session is gone by now, which is harmless
+        let mut tx = self.store.transaction();
+        self.put_sessions(&mut tx, who, device, &sessions)?;
+        let id = self.env.id();
+        let sent = self.put_outbox(&mut tx, who, &id, &sealed, false).await?;
+        tx.commit().await?;
+        self.release(sent);
+        Ok(())
+    }
+
+    /// A person has been accepted: their sessions, unanswered so far, are answered now.
+    pub(crate) async fn answer_new_sessions(&mut self, who: &BareJid) -> Result<(), EngineError> {
+        for row in self.device_rows(who).await? {
+            if matches!(row.trust(), DeviceTrustCode::Undecided | DeviceTrustCode::Distrusted) {
+                continue;
+            }
+            if self.sessions::<Omemo2>(who, row.id).await?.is_ready(self.now_secs()) {
+                self.send_empty(who, row.id, Version::Omemo2).await?;
+            } else if self.sessions::<Legacy>(who, row.id).await?.is_ready(self.now_secs()) {
+                self.send_empty(who, row.id, Version::Legacy).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn blocked_by_trust(contact: &ContactRow) -> Option<Failure> {
+    matches!(contact.trust(), TrustCode::Changed | TrustCode::Tombstoned).then_some(Failure::Changed)
+}
+
+/// What goes inside: the words or the file, and the token of an invitation.
+fn words(message: Option<&MessageRow>, token: Option<&str>, now: Timestamp) -> Option<Words> {
+    let mut words = Words { content: Vec::new(), body: String::new(), written: now };
+    if let Some(message) = message {
+        words.written = Timestamp::from_millis(message.written_ms);
+        match &message.file {
+            Some(file) => {
+                let offer = transfers::offer_of(file)?;
+                words.content = offer.content;
+                words.body = offer.body;
+            }
+            None => {
+                words.content.push(Element::new("body", xmpp::ns::CLIENT).with_text(&message.text));
+                words.body.clone_from(&message.text);
+            }
+        }
+    }
+    words.content.extend(token.map(xep::invites::preauth));
+    Some(words)
+}

@@ -1,0 +1,290 @@
+//! [`Engine`]: the state of one profile, and the doors through which the world and the user reach it.
+
+mod connection;
+mod queries;
+mod route;
+mod service;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use crypto::omemo::Device;
+use store::Store;
+use xmpp::jid::BareJid;
+use xmpp::stream::{TlsFacts, Transport};
+use xmpp::time::Timestamp;
+
+pub(crate) use connection::Connection;
+pub(crate) use queries::{Answer, Queries, Question, Republish};
+
+use crate::Command;
+use crate::account::{Account, Registering};
+use crate::command::{Outcome, Reply, RequestId};
+use crate::devices::Fetches;
+use crate::environment::Environment;
+use crate::error::{CommandError, EngineError, Failure};
+use crate::event::{AccountState, Event};
+use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output};
+use crate::transfers::Transfers;
+
+/// Sending steps after which the next generation is due: half of what is allowed, because writing it takes time.
+const STEPS_PER_GENERATION: u32 = 128;
+
+/// Whether a store is the one that its key file was last used with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It is.
+    Same,
+    /// It is a copy, or was put back: keys in it may be in use elsewhere, so this device makes itself new ones.
+    Copied,
+}
+
+/// One person's profile: an account, its contacts and conversations, and the connection to its server.
+pub struct Engine {
+    pub(crate) store: Store,
+    pub(crate) env: Environment,
+    pub(crate) account: Option<Account>,
+    /// The private keys of this device; there as soon as there is an account.
+    pub(crate) device: Option<Device>,
+    pub(crate) connection: Connection,
+    pub(crate) account_state: AccountState,
+    pub(crate) registering: Option<Registering>,
+    pub(crate) queries: Queries,
+    pub(crate) fetches: Fetches,
+    pub(crate) transfers: Transfers,
+    /// Waiting messages are tried again then.
+    pub(crate) retry_waiting_at: HashMap<BareJid, Timestamp>,
+    outputs: VecDeque<Output>,
+    events: VecDeque<Event>,
+    next_request: u64,
+    next_http: u64,
+    sending_steps: u32,
+    /// The rows of the outbox: what the server has not acknowledged.
+    pub(crate) outbox_open: BTreeSet<u64>,
+}
+
+impl Engine {
+    /// Opens the profile that `store` holds, or an empty one. Nothing is connected before [`Command::GoOnline`],
+    /// [`Command::Join`] or [`Command::Login`], except that an engine that was online when it was last used is so again
+    /// after [`Command::GoOnline`] only: a verb that merely reads does not connect.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] when the store cannot be read.
+    pub async fn open(store: Store, env: Environment, origin: Origin) -> Result<Self, EngineError> {
+        let mut engine = Self {
+            store,
+            env,
+            account: None,
+            device: None,
+            connection: Connection::default(),
+            account_state: AccountState::None,
+            registering: None,
+            queries: Queries::default(),
+            fetches: Fetches::default(),
+            transfers: Transfers::default(),
+            retry_waiting_at: HashMap::new(),
+            outputs: VecDeque::new(),
+            events: VecDeque::new(),
+            next_request: 1,
+            next_http: 1,
+            sending_steps: 0,
+            outbox_open: BTreeSet::new(),
+        };
+        engine.load_account(origin).await?;
+        Ok(engine)
+    }
+
+    /// Does what the user wants, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`]; nothing has changed then.
+    pub async fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
+        let reply = self.dispatch(command).await;
+        self.flush();
+        reply
+    }
+
+    async fn dispatch(&mut self, command: Command) -> Result<Reply, CommandError> {
+        match command {
+            Command::Join { link, name } => self.join(&link, name.as_deref()).await,
+            Command::Login(login) => self.login(login).await,
+            Command::GoOnline => self.go_online().await,
+            Command::GoOffline => self.go_offline().await,
+            Command::ChangePassword { new } => self.change_password(new).await,
+            Command::DeleteAccount => self.delete_account(),
+            Command::Status => self.status().await.map(Reply::Status),
+            Command::Invite => self.invite(),
+            Command::Add { link, name } => self.add(&link, name).await,
+            Command::Contacts => self.contacts().await.map(Reply::Contacts),
+            Command::Requests => self.requests().await.map(Reply::Contacts),
+            Command::Accept { who } => self.accept(&who).await,
+            Command::Block { who } => self.block(&who).await,
+            Command::Remove { who } => self.remove(&who).await,
+            Command::Rename { who, name } => self.rename(&who, name).await,
+            Command::GrantPresence { who } => self.grant_presence(&who).await,
+            Command::Number { who } => self.number(&who).await.map(Reply::Number),
+            Command::Verify { who, proof } => self.verify(&who, &proof).await,
+            Command::AcceptChange { who } => self.accept_change(&who).await,
+            Command::Say { who, text } => self.say(&who, text).await,
+            Command::SendFile { who, name, media_type, bytes } => self.send_file(&who, &name, media_type, bytes).await,
+            Command::Fetch { who, message } => self.fetch_file(&who, &message).await,
+            Command::History { who, before, limit } => self.history(&who, before, limit).await.map(Reply::Messages),
+            Command::Inbox(filter) => self.inbox(filter).await.map(Reply::Messages),
+            Command::MarkRead { who } => self.mark_read(&who).await,
+            Command::Retry { who, message } => self.retry(&who, &message).await,
+        }
+    }
+
+    /// The connection asked for by [`Output::Connect`] is open; `transport` tells whether TLS is up already.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] when the store failed; the connection is given up then, and what was not saved comes again.
+    pub async fn handle_connected(&mut self, transport: Transport) -> Result<(), EngineError> {
+        self.connected(transport).await?;
+        self.drive().await
+    }
+
+    /// No connection could be opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::handle_connected`].
+    pub async fn handle_connect_failed(&mut self, reason: ConnectFailure) -> Result<(), EngineError> {
+        self.connect_failed(reason).await
+    }
+
+    /// TLS is up, after [`Output::StartTls`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::handle_connected`].
+    pub async fn handle_tls(&mut self, facts: TlsFacts) -> Result<(), EngineError> {
+        self.tls_up(facts).await?;
+        self.drive().await
+    }
+
+    /// Bytes arrived.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::handle_connected`].
+    pub async fn handle_bytes(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
+        self.received(bytes);
+        self.drive().await
+    }
+
+    /// The connection is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::handle_connected`].
+    pub async fn handle_disconnected(&mut self) -> Result<(), EngineError> {
+        self.connection_lost();
+        self.drive().await
+    }
+
+    /// An HTTPS request has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::handle_connected`].
+    pub async fn handle_http(&mut self, id: HttpId, outcome: HttpOutcome) -> Result<(), EngineError> {
+        let handled = self.http_done(id, outcome).await;
+        self.flush();
+        handled
+    }
+
+    /// The time of [`Engine::next_timeout`] has come; too early does no harm.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::handle_connected`].
+    pub async fn handle_timeout(&mut self) -> Result<(), EngineError> {
+        self.timeout().await?;
+        self.drive().await
+    }
+
+    /// When to call [`Engine::handle_timeout`] next, if at all.
+    pub fn next_timeout(&self) -> Option<Timestamp> {
+        let waiting = self.retry_waiting_at.values().min().copied().filter(|_| self.is_online());
+        [self.connection.next_timeout(), self.queries.next_timeout(), waiting].into_iter().flatten().min()
+    }
+
+    /// The next thing to do in the world.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The next thing to tell the user.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn set_account_state(&mut self, state: AccountState) {
+        if self.account_state != state {
+            self.account_state = state.clone();
+            self.emit(Event::Account(state));
+        }
+    }
+
+    pub(crate) fn new_request(&mut self) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        id
+    }
+
+    pub(crate) fn new_http(&mut self) -> HttpId {
+        let id = HttpId(self.next_http);
+        self.next_http += 1;
+        id
+    }
+
+    pub(crate) fn done(&mut self, request: RequestId, outcome: Result<Outcome, Failure>) {
+        self.emit(Event::Done { request, outcome });
+    }
+
+    /// Returns the address of the account.
+    pub(crate) fn own(&self) -> Result<BareJid, CommandError> {
+        self.account.as_ref().map(|account| account.jid.clone()).ok_or(CommandError::NoAccount)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.env.now()
+    }
+
+    /// Seconds, as the cryptography counts them.
+    pub(crate) fn now_secs(&self) -> u64 {
+        u64::try_from(self.now().as_secs()).unwrap_or(0)
+    }
+
+    pub(crate) fn after(&self, wait: Duration) -> Timestamp {
+        self.now() + wait
+    }
+
+    /// Counts a step that moved a ratchet forward (security-design §3.5).
+    pub(crate) fn count_sending_step(&mut self) {
+        self.sending_steps += 1;
+        if self.sending_steps >= STEPS_PER_GENERATION {
+            self.sending_steps = 0;
+            self.output(Output::AdvanceGeneration);
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Engine({:?})", self.account_state)
+    }
+}

@@ -1,0 +1,124 @@
+//! What a decrypted message says: words, a file, the token of an invitation; and when.
+
+use store::Transaction;
+use xep::sce::{self, Arrival, EnvelopeError, Expected, TimeVerdict};
+use xmpp::jid::{BareJid, Jid};
+use xmpp::time::Timestamp;
+use xmpp::xml::Element;
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::tables::{ContactRow, DeviceTrustCode, FileRow, MessageRow, PeerDeviceRow, StateCode};
+use crate::transfers;
+
+/// Longest id of a message that is kept, in bytes.
+const ID_BYTES_MAX: usize = 256;
+
+/// What a message says.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) text: String,
+    pub(super) file: Option<FileRow>,
+    /// The token of an invitation of ours, perhaps.
+    pub(super) token: Option<String>,
+    /// When it was written.
+    pub(super) written: Option<Timestamp>,
+    pub(super) odd_time: bool,
+}
+
+impl Said {
+    pub(super) fn has_words(&self) -> bool {
+        !self.text.is_empty() || self.file.is_some()
+    }
+}
+
+/// The stanza around.
+pub(super) struct Context<'a> {
+    pub(super) own: &'a BareJid,
+    pub(super) from: &'a BareJid,
+    pub(super) message: &'a Element,
+    pub(super) now: Timestamp,
+}
+
+impl Context<'_> {
+    /// When the own server says that it took the message, if it kept it. Nobody else's stamp counts (X07).
+    fn stamp(&self) -> Option<Timestamp> {
+        xep::delay::stamp_of_own_server(self.message, self.own)
+    }
+
+    /// A legacy message is its text.
+    pub(super) fn legacy(&self, body: &str) -> Said {
+        let written = self.stamp();
+        match transfers::offer_in_text(body) {
+            Some(file) => Said { file: Some(file), written, ..Said::default() },
+            None => Said { text: body.to_owned(), written, ..Said::default() },
+        }
+    }
+
+    /// An envelope says who wrote to whom; both must fit the stanza (C14).
+    pub(super) fn envelope(&self, bytes: &[u8]) -> Result<Said, EnvelopeError> {
+        let to = self.message.attr("to").and_then(|to| Jid::parse(to).ok()).map(|to| to.bare());
+        let arrival = match self.stamp() {
+            Some(stamp) => Arrival::Delayed { stamp },
+            None => Arrival::Live { now: self.now },
+        };
+        let expected = Expected { from: self.from, to: to.as_ref().unwrap_or(self.own), group: false, arrival };
+        let opened = sce::open(bytes, &expected)?;
+        let (written, odd_time) = match opened.time {
+            TimeVerdict::Fits(stated) => (Some(stated), false),
+            TimeVerdict::Differs { stated } => (Some(stated), true),
+            TimeVerdict::Absent => (self.stamp(), false),
+        };
+        let body = opened.content.iter().find(|c| c.is("body", xmpp::ns::CLIENT)).map(Element::text);
+        let file = transfers::offer_in_content(&opened.content);
+        Ok(Said {
+            // Beside an offer the text is only for apps that do not know offers.
+            text: body.filter(|_| file.is_none()).unwrap_or_default(),
+            file,
+            token: opened.content.iter().find_map(|c| xep::invites::token(c)).map(str::to_owned),
+            written,
+            odd_time,
+        })
+    }
+}
+
+/// The id by which a repetition is known: the sender's own (XEP-0359 §3.1), else the stanza's. Without either the
+/// ratchet is what tells.
+fn id_of(message: &Element) -> Option<String> {
+    let id = xep::sid::origin_id_of(message).or(message.attr("id"))?;
+    (!id.is_empty() && id.len() <= ID_BYTES_MAX).then(|| id.to_owned())
+}
+
+impl Engine {
+    /// Saves a message of somebody else; `None` when it has been saved before.
+    pub(super) async fn put_received(
+        &mut self,
+        tx: &mut Transaction,
+        who: &BareJid,
+        contact: &mut ContactRow,
+        device: &PeerDeviceRow,
+        message: &Element,
+        said: Said,
+    ) -> Result<Option<MessageRow>, EngineError> {
+        let id = id_of(message).unwrap_or_else(|| self.env.id());
+        if self.message_by_id(who, false, &id).await?.is_some() {
+            return Ok(None);
+        }
+        let now = self.now();
+        let mut row = MessageRow {
+            account: contact.account.clone(),
+            contact: contact.address.clone(),
+            id,
+            written_ms: said.written.unwrap_or(now).as_millis(),
+            saved_ms: now.as_millis(),
+            state: StateCode::Received.into(),
+            verified: device.trust() == DeviceTrustCode::Verified,
+            text: said.text,
+            file: said.file,
+            ..MessageRow::default()
+        };
+        self.put_new_message(tx, who, &mut row).await?;
+        contact.unread_count = contact.unread_count.saturating_add(1);
+        Ok(Some(row))
+    }
+}

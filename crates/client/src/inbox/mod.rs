@@ -1,0 +1,273 @@
+//! Messages that arrive: decrypted on a copy, saved together with the moved ratchet, and only then acknowledged.
+//!
+//! What cannot be believed is not shown: clear text beside an encrypted element, words in the name of somebody else,
+//! repetitions. What a stranger writes lies in the requests, and nothing goes back to them.
+
+mod content;
+
+use crypto::omemo::{DecryptError, Delivery, Device, Legacy, Omemo2, Profile, ReplyDue, SessionSet};
+use store::Transaction;
+use xep::omemo::client::{Content, OpenError, Opened, Opener, open};
+use xep::omemo::{Encrypted, NS_LEGACY, NS_OMEMO2, Version};
+use xmpp::jid::{BareJid, Jid};
+use xmpp::xml::Element;
+
+use crate::contacts::new_contact;
+use crate::devices::new_device_row;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::event::{Event, Notice};
+use crate::tables::{ContactRow, DeviceTrustCode, PeerDeviceRow};
+use crate::trust::Verdict;
+use content::{Context, Said};
+
+/// What is done after a message has been committed.
+struct Aftermath {
+    version: Version,
+    device: u32,
+    reply: Option<ReplyDue>,
+    used_prekey: bool,
+}
+
+impl Engine {
+    /// Takes a `<message/>` from the server.
+    pub(crate) async fn handle_message(&mut self, message: Element) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let from = match message.attr("from") {
+            None => Some(own.to_jid()),
+            Some(from) => Jid::parse(from).ok(),
+        };
+        let Some(from) = from else { return Ok(()) };
+        let who = from.bare();
+        if message.attr("type") == Some("error") {
+            return self.bounced(&message, &who).await;
+        }
+        if let Ok(Some((owner, event))) = xep::pubsub::Event::of_account(&message, &own) {
+            return self.pubsub_event(owner, event).await;
+        }
+        // Carbons and archive results belong to extensions that this engine does not ask for: nobody sends them in
+        // good faith (X01, X02). Group messages come with their own rules later.
+        if matches!(message.attr("type"), Some("groupchat" | "headline")) || from.localpart().is_none() {
+            return Ok(());
+        }
+        let Some(element) = self.element_for_us(&own, &message) else { return Ok(()) };
+        if who != own && self.contact_row(&own, &who).await?.is_some_and(|contact| contact.is_blocked()) {
+            return Ok(());
+        }
+        match element.version {
+            Version::Omemo2 => self.receive::<Omemo2>(&who, &message, &element).await,
+            Version::Legacy => self.receive::<Legacy>(&who, &message, &element).await,
+        }
+    }
+
+    /// The strongest element that has a key for this device. Without one the message is not for us, or not encrypted at
+    /// all, and there is nothing to show.
+    fn element_for_us(&self, own: &BareJid, message: &Element) -> Option<Encrypted> {
+        let device = self.device.as_ref()?.id();
+        [NS_OMEMO2, NS_LEGACY].into_iter().find_map(|ns| {
+            let mut elements = message.children().filter(|child| child.is("encrypted", ns));
+            let element = elements.next().filter(|_| elements.next().is_none())?;
+            Encrypted::parse(element).ok().filter(|element| element.key_for(own, device).is_some())
+        })
+    }
+
+    async fn receive<P: Profile>(
+        &mut self,
+        who: &BareJid,
+        message: &Element,
+        element: &Encrypted,
+    ) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let mut contact = self.contact_row(&own, who).await?;
+        let known = self.device_row(who, element.sender_device).await?;
+        if known.as_ref().is_some_and(|row| row.trust() == DeviceTrustCode::Distrusted) {
+            return Ok(());
+        }
+        let mut sessions = self.sessions::<P>(who, element.sender_device).await?;
+        // On a copy: if the commit fails, nothing has happened, and the server delivers again.
+        let Some(mut device) = self.device.as_ref().and_then(|device| Device::from_bytes(&device.to_bytes()).ok())
+        else {
+            return Ok(());
+        };
+        let pinned = known.as_ref().and_then(PeerDeviceRow::pinned);
+        let delivery = if self.is_catching_up() { Delivery::CatchUp } else { Delivery::Live };
+        let opener =
+            Opener { own: &own, pinned: pinned.as_ref(), delivery, now: self.now_secs(), random: &*self.env.random };
+        let opened = match open(&opener, element, &mut device, &mut sessions) {
+            Ok(opened) => opened,
+            Err(error) => return self.unreadable(who, element, &sessions, known, &error).await,
+        };
+        let mut row = known.unwrap_or_else(|| {
+            let trust = if *who == own { DeviceTrustCode::Undecided } else { trust_at_first_word(contact.as_ref()) };
+            new_device_row(&own, who, element.sender_device, trust)
+        });
+        let mut tx = self.store.transaction();
+        if row.learn(&opened.identity, contact.as_ref()) == Verdict::Conflict {
+            return Ok(()); // `open` compares with the pin already
+        }
+        row.used_omemo2 |= element.version == Version::Omemo2;
+        self.put_device_row(&mut tx, &row)?;
+        self.put_sessions(&mut tx, who, element.sender_device, &sessions)?;
+        if opened.used_prekey.is_some() {
+            self.put_device(&mut tx, &device, true).await?;
+        }
+        let aftermath = Aftermath {
+            version: element.version,
+            device: element.sender_device,
+            used_prekey: opened.used_prekey.is_some(),
+            reply: opened.reply_due.clone(),
+        };
+        let said = self.understand(&own, who, message, &opened);
+        self.commit_received(tx, who, &mut contact, &row, message, said).await?;
+        if aftermath.used_prekey {
+            self.device = Some(device);
+        }
+        self.after_receiving(who, contact.as_ref(), &aftermath).await
+    }
+
+    /// What a decrypted message says, if it says anything that may be believed.
+    fn understand(&mut self, own: &BareJid, who: &BareJid, message: &Element, opened: &Opened) -> Said {
+        let context = Context { own, from: who, message, now: self.now() };
+        let said = match &opened.content {
+            Content::Empty => Said::default(),
+            Content::Body(body) => context.legacy(body),
+            Content::Envelope(bytes) => match context.envelope(bytes) {
+                Ok(said) => said,
+                Err(_) => {
+                    self.emit(Event::Notice(Notice::Misaddressed { contact: who.clone() }));
+                    Said::default()
+                }
+            },
+        };
+        if said.odd_time {
+            self.emit(Event::Notice(Notice::OddTime { contact: who.clone() }));
+        }
+        said
+    }
+
+    /// Commits ratchet and words together; then tells of them.
+    async fn commit_received(
+        &mut self,
+        mut tx: Transaction,
+        who: &BareJid,
+        contact: &mut Option<ContactRow>,
+        device: &PeerDeviceRow,
+        message: &Element,
+        said: Said,
+    ) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        if *who == own {
+            // Other devices of the account keep their sessions alive this way; there is nothing to show.
+            return Ok(tx.commit().await?);
+        }
+        let was_known = contact.is_some();
+        let mut row = contact.take().unwrap_or_else(|| new_contact(&own, who));
+        let mut accepted_now = false;
+        if let Some(token) = &said.token
+            && row.is_request()
+            && self.redeem_token(&mut tx, token, who).await?
+        {
+            row.set_relation(crate::tables::RelationCode::Accepted);
+            accepted_now = true;
+        }
+        let saved = match said.has_words() {
+            true => self.put_received(&mut tx, who, &mut row, device, message, said).await?,
+            false => None,
+        };
+        // An empty message of a stranger leaves no trace of them among the people.
+        let keep = was_known || accepted_now || saved.is_some();
+        if keep {
+            self.put_contact(&mut tx, &row);
+        }
+        tx.commit().await?;
+        if keep && !was_known && row.is_request() {
+            let view = self.contact_view(&row).await?;
+            self.emit(Event::Request(view));
+        } else if accepted_now || saved.is_some() {
+            self.emit_contact(&row).await?;
+        }
+        if let Some(saved) = saved {
+            self.emit_message(&row, &saved)?;
+        }
+        *contact = keep.then_some(row);
+        Ok(())
+    }
+
+    /// Publishes used-up prekeys anew, and answers sessions: to contacts and own devices only.
+    async fn after_receiving(
+        &mut self,
+        who: &BareJid,
+        contact: Option<&ContactRow>,
+        aftermath: &Aftermath,
+    ) -> Result<(), EngineError> {
+        let is_own = self.own_or_bad()? == *who;
+        let may_answer = is_own || contact.is_some_and(ContactRow::is_accepted);
+        if let Some(reply) = aftermath.reply.as_ref().filter(|_| may_answer) {
+            match aftermath.version {
+                Version::Omemo2 => self.send_empty_under::<Omemo2>(who, aftermath.device, Some(reply)).await?,
+                Version::Legacy => self.send_empty_under::<Legacy>(who, aftermath.device, Some(reply)).await?,
+            }
+        }
+        // While messages keep coming from the offline queue, once at the end is enough.
+        if aftermath.used_prekey && !self.is_catching_up() {
+            self.maintain_device(false).await?;
+        }
+        Ok(())
+    }
+
+    /// A message that does not decrypt: nothing has changed. If it is no repetition and from a device that counts, its
+    /// session is replaced, once a day (security-design §2.3).
+    async fn unreadable<P: Profile>(
+        &mut self,
+        who: &BareJid,
+        element: &Encrypted,
+        sessions: &SessionSet<P>,
+        known: Option<PeerDeviceRow>,
+        error: &OpenError,
+    ) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let Some(mut contact) = self.contact_row(&own, who).await?.filter(ContactRow::is_accepted) else {
+            return Ok(());
+        };
+        if let OpenError::Key(DecryptError::IdentityChanged { .. }) = error {
+            let mut tx = self.store.transaction();
+            if let Some(mut row) = known {
+                row.conflict = true;
+                self.put_device_row(&mut tx, &row)?;
+            }
+            self.mark_changed(&mut tx, &mut contact)?;
+            tx.commit().await?;
+            return self.emit_contact(&contact).await;
+        }
+        let key = element.key_for(&own, self.device.as_ref().map_or(0, Device::id));
+        if key.is_none_or(|key| sessions.looks_repeated(&key.bytes, key.key_exchange)) {
+            return Ok(());
+        }
+        let Some(mut row) = known.filter(PeerDeviceRow::is_listed) else {
+            // Perhaps a device that is new to us: the next message will find it.
+            self.fetch_list(who, element.version);
+            return Ok(());
+        };
+        let today = self.now().day();
+        if row.repaired_day == today {
+            self.emit(Event::Notice(Notice::StillUnreadable { contact: who.clone() }));
+            return Ok(());
+        }
+        row.repaired_day = today;
+        let mut tx = self.store.transaction();
+        self.put_device_row(&mut tx, &row)?;
+        tx.commit().await?;
+        self.fetches.repairs.insert((who.clone(), row.id, element.version));
+        self.fetch_bundle(who, row.id, element.version);
+        self.emit(Event::Notice(Notice::Unreadable { contact: who.clone() }));
+        Ok(())
+    }
+}
+
+/// A device that we hear from before any list named it.
+fn trust_at_first_word(contact: Option<&ContactRow>) -> DeviceTrustCode {
+    match contact {
+        Some(contact) if contact.trust() == crate::tables::TrustCode::Verified => DeviceTrustCode::Undecided,
+        _ => DeviceTrustCode::Tofu,
+    }
+}

@@ -1,0 +1,192 @@
+//! Invitations: reading links, making links, and recognising those who come by one of ours.
+
+use crypto::omemo::IdentityKey;
+use store::Transaction;
+use xep::commands::{Progress, Request, Response};
+use xep::uri::{self, Action, Link};
+use xmpp::jid::{BareJid, Jid};
+
+use crate::command::{Outcome, Reply, RequestId};
+use crate::engine::{Answer, Engine, Question};
+use crate::error::{CommandError, EngineError};
+use crate::event::{Event, MessageId};
+use crate::output::Endpoint;
+use crate::tables::{self, InviteRow};
+
+/// What a link says to this program.
+#[derive(Clone)]
+pub(crate) struct Invitation {
+    /// The server to register at, or of the person.
+    pub(crate) domain: String,
+    /// The user name that the link prescribes for a new account.
+    pub(crate) username: Option<String>,
+    /// The person whom the link is about.
+    pub(crate) inviter: Option<BareJid>,
+    pub(crate) token: Option<String>,
+    /// Whether the token opens an account.
+    pub(crate) may_register: bool,
+    /// The person's identity keys, in Montgomery form.
+    pub(crate) keys: Vec<[u8; 32]>,
+    /// Keys that are not, or no longer, the person's.
+    pub(crate) distrusted: Vec<[u8; 32]>,
+    pub(crate) pin: Option<[u8; 32]>,
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+/// What an invitation is wanted for.
+#[derive(Clone)]
+pub(crate) enum InvitePurpose {
+    /// The user asked for one.
+    Command(RequestId),
+    /// Somebody cannot be reached securely.
+    Unreachable { contact: BareJid, message: MessageId },
+}
+
+impl Invitation {
+    /// Reads a link about a person or an account.
+    pub(crate) fn parse(link: &str) -> Option<Self> {
+        let link = Link::parse(link.trim()).ok()?;
+        let person = || link.address.localpart().is_some().then(|| link.address.bare());
+        let (username, inviter, may_register) = match link.action {
+            Action::Register => (link.address.localpart().map(str::to_owned), None, true),
+            Action::Roster => (None, Some(person()?), link.ibr),
+            Action::Peer => return None,
+            _ => (None, Some(person()?), false),
+        };
+        let montgomery = |keys: &[[u8; 32]]| -> Option<Vec<[u8; 32]>> {
+            keys.iter().map(|key| IdentityKey::from_ed25519(key).ok().map(|key| *key.montgomery())).collect()
+        };
+        Some(Self {
+            domain: link.address.domainpart().to_owned(),
+            username,
+            inviter,
+            token: link.preauth.clone().filter(|_| link.is_invite()),
+            may_register,
+            // A link with a key that is none is damaged: better no link than one that seems to have no keys.
+            keys: montgomery(&link.keys.trust)?,
+            distrusted: montgomery(&link.keys.distrust)?,
+            pin: link.pin,
+            endpoints: link.at.iter().map(endpoint_from_uri).collect(),
+        })
+    }
+}
+
+fn endpoint_from_uri(endpoint: &uri::Endpoint) -> Endpoint {
+    let host = match &endpoint.host {
+        uri::Host::Name(name) => name.clone(),
+        uri::Host::Address(address) => address.to_string(),
+    };
+    Endpoint { host, port: endpoint.port }
+}
+
+fn endpoint_to_uri(endpoint: &Endpoint) -> Option<uri::Endpoint> {
+    let host = match endpoint.host.parse() {
+        Ok(address) => uri::Host::Address(address),
+        Err(_) => uri::Host::parse(&endpoint.host).ok()?,
+    };
+    (endpoint.port > 0).then_some(uri::Endpoint { host, port: endpoint.port })
+}
+
+impl Engine {
+    /// Begins to make an invitation.
+    pub(crate) fn invite(&mut self) -> Result<Reply, CommandError> {
+        self.own()?;
+        if !self.is_online() {
+            return Err(CommandError::Offline);
+        }
+        let request = self.new_request();
+        self.ask_invite(InvitePurpose::Command(request));
+        Ok(Reply::Accepted(request))
+    }
+
+    /// Asks the server for a link (XEP-0401 §4).
+    pub(crate) fn ask_invite(&mut self, purpose: InvitePurpose) {
+        let Some(domain) = self.account.as_ref().and_then(|a| Jid::parse(a.jid.domainpart()).ok()) else { return };
+        let command = Request::start(xep::invites::COMMAND_INVITE).to_element();
+        self.ask("set", Some(&domain), command, Question::Invite { purpose });
+    }
+
+    /// The server's link, with our keys and where the server is; without one, a link that only shows who we are.
+    pub(crate) async fn invite_answer(&mut self, purpose: InvitePurpose, answer: Answer) -> Result<(), EngineError> {
+        let made = match &answer {
+            Answer::Result(Some(command)) => Response::parse(command)
+                .ok()
+                .filter(|response| response.progress == Progress::Completed)
+                .and_then(|response| response.form)
+                .and_then(|form| xep::invites::Invitation::parse(&form).ok()),
+            _ => None,
+        };
+        let link = made.as_ref().and_then(|made| Link::parse(&made.uri).ok());
+        if let Some(token) = link.as_ref().and_then(|link| link.preauth.clone()) {
+            self.save_invite(token).await?;
+        }
+        let own = self.own_or_bad()?;
+        let link = link.unwrap_or_else(|| Link::new(own.to_jid(), Action::Roster));
+        let text = self.complete_link(link).await?;
+        match purpose {
+            InvitePurpose::Command(request) => {
+                let outcome = match (text, answer.failure()) {
+                    (None, Some(failure)) => Err(failure),
+                    (text, _) => Ok(Outcome::Invited {
+                        link: text.unwrap_or_default(),
+                        page: made.and_then(|made| made.landing_url),
+                    }),
+                };
+                self.done(request, outcome);
+            }
+            InvitePurpose::Unreachable { contact, message } => {
+                self.emit(Event::NeedsInvite { contact, message, link: text.unwrap_or_default() });
+            }
+        }
+        Ok(())
+    }
+
+    async fn save_invite(&mut self, token: String) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let row = InviteRow {
+            account: own.as_str().to_owned(),
+            token: token.clone(),
+            made_ms: self.now().as_millis(),
+            used_by: None,
+        };
+        let mut tx = self.store.transaction();
+        tables::save(&mut tx, &tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes()), &row);
+        Ok(tx.commit().await?)
+    }
+
+    /// Adds to a link what makes it trustworthy: our keys (XEP-0434), and the server's key and addresses.
+    pub(crate) async fn complete_link(&self, mut link: Link) -> Result<Option<String>, EngineError> {
+        link.keys.trust = self.own_identity_keys().await?;
+        if let Some(account) = &self.account {
+            link.pin = link.pin.or(account.pin());
+            if link.at.is_empty() {
+                link.at = account.endpoints().iter().filter_map(endpoint_to_uri).collect();
+            }
+        }
+        Ok(link.to_text().ok())
+    }
+
+    /// A link by which others verify us.
+    pub(crate) async fn own_link(&self) -> Result<String, EngineError> {
+        let own = self.own_or_bad()?;
+        Ok(self.complete_link(Link::new(own.to_jid(), Action::Trust)).await?.unwrap_or_default())
+    }
+
+    /// Whether a token is one of ours that nobody has used; notes who has now.
+    pub(crate) async fn redeem_token(
+        &self,
+        tx: &mut Transaction,
+        token: &str,
+        by: &BareJid,
+    ) -> Result<bool, EngineError> {
+        let own = self.own_or_bad()?;
+        let key = tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes());
+        let Some(mut row) = tables::load::<InviteRow>(&self.store, &key).await? else { return Ok(false) };
+        if row.used_by.as_deref().is_some_and(|used_by| used_by != by.as_str()) {
+            return Ok(false);
+        }
+        row.used_by = Some(by.as_str().to_owned());
+        tables::save(tx, &key, &row);
+        Ok(true)
+    }
+}

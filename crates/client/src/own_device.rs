@@ -1,0 +1,290 @@
+//! This device's own keys: made, published, refilled, and made anew when the store turns out to be a copy.
+
+use crypto::omemo::{Device, Legacy, Omemo2, PublishedBundle};
+use store::Transaction;
+use xep::forms::{Form, FormType};
+use xep::omemo::{BundleElement, DeviceList, Version};
+use xep::pubsub::{FORM_NODE_CONFIG, FORM_PUBLISH_OPTIONS, Item, Request};
+use xmpp::jid::BareJid;
+use xmpp::stanza::Condition;
+
+use crate::bundles::bundle_in_answer;
+use crate::engine::{Answer, Engine, Question, Republish};
+use crate::error::EngineError;
+use crate::event::{Event, Notice};
+use crate::tables::{self, DeviceRow};
+
+/// How often publishing is tried with the wished options before it is done without.
+const ATTEMPTS_WITH_OPTIONS: u8 = 2;
+
+impl Engine {
+    /// Makes the keys of a new device.
+    pub(crate) fn make_device(&self, own: &BareJid, tx: &mut Transaction) -> Device {
+        let device = Device::generate(self.now_secs(), &*self.env.random);
+        let row = DeviceRow {
+            account: own.as_str().to_owned(),
+            device: device.to_bytes().to_vec(),
+            publish_due: true,
+            retired_ids: Vec::new(),
+        };
+        tables::save(tx, &device_key(own), &row);
+        device
+    }
+
+    pub(crate) async fn load_device(&mut self) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        match tables::load::<DeviceRow>(&self.store, &device_key(&own)).await? {
+            Some(row) => self.device = Some(Device::from_bytes(&row.device).map_err(|_| EngineError::BadRow)?),
+            None => {
+                let mut tx = self.store.transaction();
+                self.device = Some(self.make_device(&own, &mut tx));
+                tx.commit().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys in this store may be in use elsewhere: a new id, new keys, no sessions. What was said is kept.
+    pub(crate) async fn renew_device(&mut self) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let mut tx = self.store.transaction();
+        let old = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?;
+        let device = Device::generate(self.now_secs(), &*self.env.random);
+        let mut retired_ids = old.map(|row| row.retired_ids).unwrap_or_default();
+        retired_ids.extend(self.device.as_ref().map(Device::id));
+        let row = DeviceRow {
+            account: own.as_str().to_owned(),
+            device: device.to_bytes().to_vec(),
+            publish_due: true,
+            retired_ids,
+        };
+        tables::save(&mut tx, &device_key(&own), &row);
+        let contacts = self.contact_rows_of(&own).await?;
+        for address in contacts.iter().map(|c| c.address.as_str()).chain([own.as_str()]) {
+            tables::delete_all(&self.store, &mut tx, tables::SESSION, &tables::owner(&own, &[address])).await?;
+        }
+        tx.commit().await?;
+        self.device = Some(device);
+        self.fetches.forget_session();
+        Ok(())
+    }
+
+    /// Writes the device in a transaction. `publish_due` only ever becomes true here.
+    pub(crate) async fn put_device(
+        &self,
+        tx: &mut Transaction,
+        device: &Device,
+        publish_due: bool,
+    ) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let mut row: DeviceRow = tables::load(&self.store, &device_key(&own)).await?.unwrap_or_default();
+        row.account = own.as_str().to_owned();
+        row.device = device.to_bytes().to_vec();
+        row.publish_due |= publish_due;
+        tables::save(tx, &device_key(&own), &row);
+        Ok(())
+    }
+
+    /// At the start of a session: maintains the keys, and looks at what the server shows of them.
+    pub(crate) async fn check_own_device(&mut self) -> Result<(), EngineError> {
+        self.maintain_device(false).await?;
+        let own = self.own_or_bad()?;
+        for version in Version::STRONGEST_FIRST {
+            if let Some(device) = self.device.as_ref().map(Device::id) {
+                let (node, ids) = (version.bundle_node(device), vec![version.bundle_item(device)]);
+                let request = Request::Items { node, ids, max_items: None };
+                self.ask("get", Some(own.as_ref()), request.to_element().0, Question::OwnBundle { version });
+            }
+        }
+        for version in Version::STRONGEST_FIRST {
+            self.fetch_list(&own, version);
+        }
+        Ok(())
+    }
+
+    /// Refills and rotates prekeys; publishes when anything is due.
+    pub(crate) async fn maintain_device(&mut self, caught_up: bool) -> Result<(), EngineError> {
+        let now = self.now_secs();
+        let Some(mut device) = self.device.take() else { return Ok(()) };
+        if caught_up {
+            device.catch_up_completed(now);
+        }
+        let changed = device.maintain(now, &*self.env.random).bundle_changed;
+        let mut tx = self.store.transaction();
+        let put = self.put_device(&mut tx, &device, changed).await;
+        self.device = Some(device);
+        put?;
+        tx.commit().await?;
+        self.publish_if_due().await
+    }
+
+    pub(crate) async fn publish_if_due(&mut self) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let row = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?;
+        if row.is_some_and(|row| row.publish_due) && self.is_online() {
+            self.fetches.published.clear();
+            for version in Version::STRONGEST_FIRST {
+                self.publish_bundle(version, 0);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn publish_bundle(&mut self, version: Version, attempt: u8) {
+        let Some(device) = &self.device else { return };
+        let bundle = BundleElement::from(own_bundle(device, version)).to_element(version);
+        let request = Request::Publish {
+            node: version.bundle_node(device.id()),
+            item: Item::new(&version.bundle_item(device.id()), bundle),
+            options: (attempt < ATTEMPTS_WITH_OPTIONS).then(|| form(FORM_PUBLISH_OPTIONS, version.bundle_options())),
+        };
+        self.ask("set", None, request.to_element().0, Question::PublishBundle { version, attempt });
+    }
+
+    fn publish_list(&mut self, version: Version, others: &DeviceList, attempt: u8) {
+        let Some(device) = &self.device else { return };
+        let mut list = others.clone();
+        if !list.contains(device.id()) {
+            list.devices.extend(DeviceList::of_ids([device.id()]).devices);
+        }
+        let request = Request::Publish {
+            node: version.devices_node().to_owned(),
+            item: Item::new(Version::DEVICES_ITEM, list.to_element(version)),
+            options: (attempt < ATTEMPTS_WITH_OPTIONS).then(|| form(FORM_PUBLISH_OPTIONS, version.devices_options())),
+        };
+        self.ask("set", None, request.to_element().0, Question::PublishList { version, list, attempt });
+    }
+
+    /// The own list as the server has it: puts this device back on it when it is missing, takes retired ones off, and
+    /// leaves the others alone.
+    pub(crate) async fn heal_own_list(
+        &mut self,
+        version: Version,
+        list: Option<&DeviceList>,
+    ) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let retired = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?.unwrap_or_default().retired_ids;
+        let Some(id) = self.device.as_ref().map(Device::id) else { return Ok(()) };
+        let mut healed = list.cloned().unwrap_or_default();
+        healed.devices.retain(|device| !retired.contains(&device.id));
+        if list.is_none_or(|list| !list.contains(id) || list.devices.len() != healed.devices.len()) {
+            self.publish_list(version, &healed, 0);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn own_bundle_answer(&mut self, version: Version, answer: &Answer) -> Result<(), EngineError> {
+        let Some(device) = &self.device else { return Ok(()) };
+        let ours = own_bundle(device, version);
+        let theirs = match answer {
+            Answer::Lost => return Ok(()),
+            Answer::Error(_) | Answer::Result(None) => None,
+            Answer::Result(Some(pubsub)) => bundle_in_answer(pubsub, version, device.id()),
+        };
+        let highest = |bundle: &PublishedBundle| bundle.prekeys.iter().map(|prekey| prekey.id).max();
+        match theirs {
+            // We have published keys that this store does not know: it was put back to an older state.
+            Some(theirs) if theirs.identity_key == ours.identity_key && highest(&theirs) > highest(&ours) => {
+                self.renew_device().await?;
+                self.emit(Event::Notice(Notice::DeviceRenewed));
+                self.check_own_device_again().await
+            }
+            Some(theirs) if theirs.identity_key == ours.identity_key && theirs.signed_prekey == ours.signed_prekey => {
+                Ok(())
+            }
+            _ => {
+                self.publish_bundle(version, 0);
+                Ok(())
+            }
+        }
+    }
+
+    async fn check_own_device_again(&mut self) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        self.publish_if_due().await?;
+        for version in Version::STRONGEST_FIRST {
+            self.fetch_list(&own, version);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn publish_bundle_answer(
+        &mut self,
+        version: Version,
+        attempt: u8,
+        answer: &Answer,
+    ) -> Result<(), EngineError> {
+        match answer {
+            Answer::Result(_) => {
+                self.fetches.published.insert(version);
+                if Version::STRONGEST_FIRST.iter().all(|version| self.fetches.published.contains(version)) {
+                    let own = self.own_or_bad()?;
+                    let row = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?;
+                    if let Some(row) = row.filter(|row| row.publish_due) {
+                        let mut tx = self.store.transaction();
+                        tables::save(&mut tx, &device_key(&own), &DeviceRow { publish_due: false, ..row });
+                        tx.commit().await?;
+                    }
+                }
+            }
+            Answer::Error(error) if attempt < ATTEMPTS_WITH_OPTIONS => {
+                if let Some(node) = self.device.as_ref().map(|device| version.bundle_node(device.id())) {
+                    self.fix_node(version, node, error.condition, Republish::Bundle, attempt);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn publish_list_answer(&mut self, version: Version, list: DeviceList, attempt: u8, answer: &Answer) {
+        if let Answer::Error(error) = answer
+            && attempt < ATTEMPTS_WITH_OPTIONS
+        {
+            let node = version.devices_node().to_owned();
+            self.fix_node(version, node, error.condition, Republish::List(list), attempt);
+        }
+    }
+
+    /// A node of another making has other settings (`precondition-not-met` is a conflict): sets them, then publishes
+    /// again. Servers without publish-options get neither.
+    fn fix_node(&mut self, version: Version, node: String, condition: Condition, then: Republish, attempt: u8) {
+        if condition != Condition::Conflict {
+            return self.republish(version, then, ATTEMPTS_WITH_OPTIONS);
+        }
+        let options = match then {
+            Republish::List(_) => version.devices_options(),
+            Republish::Bundle => version.bundle_options(),
+        };
+        let request = Request::Configure { node, form: Some(form(FORM_NODE_CONFIG, options)) };
+        let question = Question::Configure { version, then, attempt };
+        self.ask("set", None, request.to_element().0, question);
+    }
+
+    pub(crate) fn configure_answer(&mut self, version: Version, then: Republish, attempt: u8, answer: &Answer) {
+        let next = if matches!(answer, Answer::Result(_)) { attempt + 1 } else { ATTEMPTS_WITH_OPTIONS };
+        self.republish(version, then, next);
+    }
+
+    fn republish(&mut self, version: Version, what: Republish, attempt: u8) {
+        match what {
+            Republish::List(list) => self.publish_list(version, &list, attempt),
+            Republish::Bundle => self.publish_bundle(version, attempt),
+        }
+    }
+}
+
+fn own_bundle(device: &Device, version: Version) -> PublishedBundle {
+    match version {
+        Version::Omemo2 => device.bundle::<Omemo2>(),
+        Version::Legacy => device.bundle::<Legacy>(),
+    }
+}
+
+fn form(meaning: &str, options: &[(&'static str, &'static str)]) -> Form {
+    options.iter().fold(Form::of_type(FormType::Submit, meaning), |form, (name, value)| form.with(name, *value))
+}
+
+fn device_key(own: &BareJid) -> store::Key {
+    tables::DEVICE.row(&tables::owner(own, &[]), b"")
+}

@@ -1,0 +1,428 @@
+//! Everything that an engine remembers, one line per table. Every row names its account.
+//!
+//! An owner of rows is a list of names, joined by a byte that no address contains ([`owner`]). The store hides tables,
+//! owners and names, and seals every value.
+
+use prost::Message;
+use store::{Direction, Key, Store, StoreError, Table, Transaction};
+use xmpp::jid::BareJid;
+
+use crate::error::EngineError;
+
+/// The account of this profile: one row.
+pub(crate) const ACCOUNT: Table = Table::new("client.account");
+/// The private keys of this device, by account.
+pub(crate) const DEVICE: Table = Table::new("client.device");
+/// Contacts, those who asked to be, and blocked ones, by account; named by address.
+pub(crate) const CONTACT: Table = Table::new("client.contact");
+/// When device lists were last seen, by account; named by address (the own one included).
+pub(crate) const DEVICE_LIST: Table = Table::new("client.device_list");
+/// The devices of a person, by account and person; named by device id.
+pub(crate) const PEER_DEVICE: Table = Table::new("client.peer_device");
+/// Sessions with the devices of a person, by account and person; named by version and device id.
+pub(crate) const SESSION: Table = Table::new("client.session");
+/// Messages in order, by account and contact.
+pub(crate) const MESSAGE: Table = Table::new("client.message");
+/// The place of each message by its id, by account and contact; also what tells a repeated message.
+pub(crate) const MESSAGE_ID: Table = Table::new("client.message_id");
+/// Messages that are not encrypted yet, in order, by account.
+pub(crate) const WAITING: Table = Table::new("client.waiting");
+/// Encrypted messages that the broker has not acknowledged, in order, by account.
+pub(crate) const OUTBOX: Table = Table::new("client.outbox");
+/// Invitations that this account made, by account; named by token.
+pub(crate) const INVITE: Table = Table::new("client.invite");
+/// Files that wait to be sent, in pieces, by account, contact and message.
+pub(crate) const FILE_PIECE: Table = Table::new("client.file_piece");
+
+/// Joins the names of an owner of rows.
+pub(crate) fn owner(account: &BareJid, parts: &[&str]) -> Vec<u8> {
+    let mut joined = account.as_str().as_bytes().to_vec();
+    for part in parts {
+        joined.push(0); // no address and no id contains it
+        joined.extend_from_slice(part.as_bytes());
+    }
+    joined
+}
+
+/// Reads a row.
+pub(crate) async fn load<R: Message + Default>(store: &Store, key: &Key) -> Result<Option<R>, EngineError> {
+    match store.get(key).await? {
+        Some(value) => decode(&value).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads all rows of an owner.
+pub(crate) async fn list<R: Message + Default>(
+    store: &Store,
+    table: Table,
+    owner: &[u8],
+) -> Result<Vec<R>, EngineError> {
+    store.list(table, owner).await?.iter().map(|(_, value)| decode(value)).collect()
+}
+
+/// Reads what a value holds.
+pub(crate) fn decode<R: Message + Default>(bytes: &[u8]) -> Result<R, EngineError> {
+    R::decode(bytes).map_err(|_| EngineError::BadRow)
+}
+
+/// Writes a row in a transaction.
+pub(crate) fn save<R: Message>(tx: &mut Transaction, key: &Key, row: &R) {
+    tx.put(key, row.encode_to_vec());
+}
+
+/// Deletes all named rows of an owner in a transaction.
+pub(crate) async fn delete_all(
+    store: &Store,
+    tx: &mut Transaction,
+    table: Table,
+    owner: &[u8],
+) -> Result<(), StoreError> {
+    for (row, _) in store.list(table, owner).await? {
+        tx.delete_row(&row);
+    }
+    Ok(())
+}
+
+/// Deletes all ordered rows of an owner in a transaction.
+pub(crate) async fn delete_seq(
+    store: &Store,
+    tx: &mut Transaction,
+    table: Table,
+    owner: &[u8],
+) -> Result<(), StoreError> {
+    for (seq, _) in store.scan_seq(table, owner, .., Direction::Forward, usize::MAX).await? {
+        tx.delete(&table.seq(owner, seq));
+    }
+    Ok(())
+}
+
+/// Reads all ordered rows of an owner, first to last.
+pub(crate) async fn list_seq<R: Message + Default>(
+    store: &Store,
+    table: Table,
+    owner: &[u8],
+) -> Result<Vec<(u64, R)>, EngineError> {
+    let rows = store.scan_seq(table, owner, .., Direction::Forward, usize::MAX).await?;
+    rows.iter().map(|(seq, value)| Ok((*seq, decode(value)?))).collect()
+}
+
+/// The account: where it is and how to sign in.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AccountRow {
+    /// The address; before registration has succeeded, the wished one.
+    #[prost(string, tag = "1")]
+    pub(crate) address: String,
+    #[prost(string, tag = "2")]
+    pub(crate) password: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) endpoints: Vec<EndpointRow>,
+    /// SHA-256 of the server's public key, when a link named it.
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(crate) pin: Option<Vec<u8>>,
+    /// The token to register with; gone once the account exists.
+    #[prost(string, optional, tag = "5")]
+    pub(crate) register_token: Option<String>,
+    /// Whether the server has the account, as far as is known.
+    #[prost(bool, tag = "6")]
+    pub(crate) registered: bool,
+    /// Whoever invited, to be greeted after registration.
+    #[prost(string, optional, tag = "7")]
+    pub(crate) invited_by: Option<String>,
+    /// The password that a change under way will set; either may be the valid one after a crash.
+    #[prost(string, optional, tag = "8")]
+    pub(crate) next_password: Option<String>,
+    /// The resourcepart of this device: constant, so that a dead session of ours is replaced rather than doubled.
+    #[prost(string, tag = "9")]
+    pub(crate) resource: String,
+    /// Whether the engine shall be connected.
+    #[prost(bool, tag = "10")]
+    pub(crate) wanted_online: bool,
+    /// Whether a registration was sent whose answer is not known.
+    #[prost(bool, tag = "11")]
+    pub(crate) registration_sent: bool,
+    /// Whether SCRAM has worked: from then on nothing else is believed.
+    #[prost(bool, tag = "12")]
+    pub(crate) scram_seen: bool,
+}
+
+/// Where a server is.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EndpointRow {
+    #[prost(string, tag = "1")]
+    pub(crate) host: String,
+    #[prost(uint32, tag = "2")]
+    pub(crate) port: u32,
+}
+
+/// The private keys of this device.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DeviceRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    /// `crypto::omemo::Device` as bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) device: Vec<u8>,
+    /// Whether the bundles at the server are older than this row.
+    #[prost(bool, tag = "3")]
+    pub(crate) publish_due: bool,
+    /// Ids that this device had before, to be taken off the lists.
+    #[prost(uint32, repeated, tag = "4")]
+    pub(crate) retired_ids: Vec<u32>,
+}
+
+/// Somebody.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ContactRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) address: String,
+    #[prost(string, tag = "3")]
+    pub(crate) name: String,
+    #[prost(enumeration = "RelationCode", tag = "4")]
+    pub(crate) relation: i32,
+    #[prost(enumeration = "TrustCode", tag = "5")]
+    pub(crate) trust: i32,
+    /// The place up to which everything has been read.
+    #[prost(uint64, tag = "6")]
+    pub(crate) read_up_to: u64,
+    #[prost(uint64, tag = "7")]
+    pub(crate) unread_count: u64,
+    /// Keys that a link promised, in Montgomery form; what is found must be among them.
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    pub(crate) promised_keys: Vec<Vec<u8>>,
+    /// The token of their invitation, to travel inside the first encrypted message.
+    #[prost(string, optional, tag = "9")]
+    pub(crate) greet_token: Option<String>,
+    #[prost(bool, tag = "10")]
+    pub(crate) asks_presence: bool,
+    /// Whether we asked to see their presence, because their nodes demand it (once only).
+    #[prost(bool, tag = "11")]
+    pub(crate) presence_asked: bool,
+    /// Where their server is and how to know it, for files that lie there.
+    #[prost(bytes = "vec", optional, tag = "12")]
+    pub(crate) server_pin: Option<Vec<u8>>,
+    #[prost(message, repeated, tag = "13")]
+    pub(crate) server_endpoints: Vec<EndpointRow>,
+}
+
+/// When device lists were seen.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DeviceListRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) address: String,
+    #[prost(int64, tag = "3")]
+    pub(crate) omemo2_seen_ms: i64,
+    #[prost(int64, tag = "4")]
+    pub(crate) legacy_seen_ms: i64,
+}
+
+/// A device of somebody, or another one of the own account.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PeerDeviceRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) address: String,
+    #[prost(uint32, tag = "3")]
+    pub(crate) id: u32,
+    /// The pinned identity key in Montgomery form; empty while unknown.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) identity: Vec<u8>,
+    #[prost(enumeration = "DeviceTrustCode", tag = "5")]
+    pub(crate) trust: i32,
+    #[prost(bool, tag = "6")]
+    pub(crate) listed_omemo2: bool,
+    #[prost(bool, tag = "7")]
+    pub(crate) listed_legacy: bool,
+    /// Whether OMEMO 2 was ever used with it: then nothing less is.
+    #[prost(bool, tag = "8")]
+    pub(crate) used_omemo2: bool,
+    /// The day of the last self-made repair of the session.
+    #[prost(int64, tag = "9")]
+    pub(crate) repaired_day: i64,
+    /// The Ed25519 form of the identity key, when it is known; links carry this form.
+    #[prost(bytes = "vec", tag = "10")]
+    pub(crate) identity_ed25519: Vec<u8>,
+    /// Whether another key than the pinned one has shown up.
+    #[prost(bool, tag = "11")]
+    pub(crate) conflict: bool,
+}
+
+/// The sessions with a device under one version.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SessionRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) address: String,
+    #[prost(uint32, tag = "3")]
+    pub(crate) device: u32,
+    /// `crypto::omemo::SessionSet` as bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) sessions: Vec<u8>,
+}
+
+/// A message.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MessageRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) contact: String,
+    #[prost(uint64, tag = "3")]
+    pub(crate) seq: u64,
+    #[prost(string, tag = "4")]
+    pub(crate) id: String,
+    #[prost(bool, tag = "5")]
+    pub(crate) outgoing: bool,
+    #[prost(int64, tag = "6")]
+    pub(crate) written_ms: i64,
+    #[prost(int64, tag = "7")]
+    pub(crate) saved_ms: i64,
+    #[prost(enumeration = "StateCode", tag = "8")]
+    pub(crate) state: i32,
+    /// [`crate::error::Failure::code`] when undeliverable, else 0.
+    #[prost(uint32, tag = "9")]
+    pub(crate) failure: u32,
+    #[prost(bool, tag = "10")]
+    pub(crate) verified: bool,
+    #[prost(string, tag = "11")]
+    pub(crate) text: String,
+    #[prost(message, optional, tag = "12")]
+    pub(crate) file: Option<FileRow>,
+}
+
+/// The file of a message.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FileRow {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(uint64, optional, tag = "2")]
+    pub(crate) size_bytes: Option<u64>,
+    #[prost(string, optional, tag = "3")]
+    pub(crate) media_type: Option<String>,
+    #[prost(enumeration = "FileCode", tag = "4")]
+    pub(crate) state: i32,
+    /// [`crate::error::Failure::code`] when failed, else 0.
+    #[prost(uint32, tag = "5")]
+    pub(crate) failure: u32,
+    /// The offer: the element that describes and locates the file (XEP-0447), or an `aesgcm:` link.
+    #[prost(string, tag = "6")]
+    pub(crate) offer: String,
+}
+
+/// Where a message is: found by its id.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MessageIdRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(uint64, tag = "2")]
+    pub(crate) seq: u64,
+}
+
+/// Something to encrypt and send.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct WaitingRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) contact: String,
+    /// Its place in the conversation; 0 for a greeting, which is not shown.
+    #[prost(uint64, tag = "3")]
+    pub(crate) message_seq: u64,
+    #[prost(uint64, tag = "4")]
+    pub(crate) seq: u64,
+    /// The id of the stanza.
+    #[prost(string, tag = "5")]
+    pub(crate) id: String,
+}
+
+/// A stanza that is out, or ready to go.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OutboxRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(uint64, tag = "2")]
+    pub(crate) seq: u64,
+    /// The contact; empty for what is in no conversation.
+    #[prost(string, tag = "3")]
+    pub(crate) contact: String,
+    /// The stanza's id, which is also its origin-id.
+    #[prost(string, tag = "4")]
+    pub(crate) id: String,
+    /// The stanza as XML: always the same bytes, however often it is sent.
+    #[prost(string, tag = "5")]
+    pub(crate) stanza: String,
+}
+
+/// An invitation of ours.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct InviteRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) token: String,
+    #[prost(int64, tag = "3")]
+    pub(crate) made_ms: i64,
+    /// Who came by it.
+    #[prost(string, optional, tag = "4")]
+    pub(crate) used_by: Option<String>,
+}
+
+/// Stored form of [`crate::event::Relation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum RelationCode {
+    Request = 0,
+    Accepted = 1,
+    Blocked = 2,
+}
+
+/// Stored form of [`crate::event::PersonTrust`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum TrustCode {
+    Tofu = 0,
+    Verified = 1,
+    Changed = 2,
+    Tombstoned = 3,
+}
+
+/// Whether a device is encrypted to (security-design §2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum DeviceTrustCode {
+    /// New device of a verified person: not encrypted to before the user agrees.
+    Undecided = 0,
+    /// Taken at face value.
+    Tofu = 1,
+    /// Its key was compared.
+    Verified = 2,
+    /// Refused by the user.
+    Distrusted = 3,
+}
+
+/// Stored form of [`crate::event::MessageState`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum StateCode {
+    Waiting = 0,
+    Queued = 1,
+    AtBroker = 2,
+    Undeliverable = 3,
+    Received = 4,
+}
+
+/// Stored form of [`crate::event::FileState`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum FileCode {
+    Offered = 0,
+    Moving = 1,
+    Complete = 2,
+    Failed = 3,
+}

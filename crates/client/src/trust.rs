@@ -1,0 +1,240 @@
+//! Whether people are who they say: keys that are pinned, numbers and links that prove them, and what happens when
+//! something does not fit (security-design §2.6). Trust is kept per person; devices follow from it.
+
+use crypto::number::{self, ComparisonNumber, Person};
+use crypto::omemo::IdentityKey;
+use store::Transaction;
+use xmpp::jid::BareJid;
+
+use crate::command::{Number, Proof, Reply};
+use crate::engine::Engine;
+use crate::error::{CommandError, EngineError};
+use crate::event::{Event, Notice};
+use crate::invites::Invitation;
+use crate::tables::{ContactRow, DeviceTrustCode, PeerDeviceRow, TrustCode};
+
+/// What learning a device's key came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is the known one, or the first.
+    Fits,
+    /// Another one is known: the device or somebody in between has changed.
+    Conflict,
+}
+
+impl PeerDeviceRow {
+    pub(crate) fn is_listed(&self) -> bool {
+        self.listed_omemo2 || self.listed_legacy
+    }
+
+    /// The pinned key, when there is one.
+    pub(crate) fn pinned(&self) -> Option<IdentityKey> {
+        let bytes: [u8; 32] = self.identity.as_slice().try_into().ok()?;
+        IdentityKey::from_montgomery(&bytes).ok()
+    }
+
+    /// Pins the key at first sight and decides what the device is trusted with; later only compares.
+    pub(crate) fn learn(&mut self, identity: &IdentityKey, contact: Option<&ContactRow>) -> Verdict {
+        if !self.identity.is_empty() {
+            if self.identity != identity.montgomery() {
+                self.conflict = true;
+                return Verdict::Conflict;
+            }
+        } else {
+            self.identity = identity.montgomery().to_vec();
+            self.set_trust(first_trust(contact, identity, self.trust()));
+        }
+        if let Some(ed25519) = identity.ed25519() {
+            self.identity_ed25519 = ed25519.to_vec();
+        }
+        Verdict::Fits
+    }
+}
+
+/// A key that a link promised is verified. Where a link promised others, or the person is verified already, the user
+/// decides; else it is taken at face value.
+fn first_trust(contact: Option<&ContactRow>, identity: &IdentityKey, so_far: DeviceTrustCode) -> DeviceTrustCode {
+    let Some(contact) = contact else { return so_far };
+    if contact.promised_keys.iter().any(|key| key == identity.montgomery()) {
+        return DeviceTrustCode::Verified;
+    }
+    if contact.trust() == TrustCode::Verified || !contact.promised_keys.is_empty() {
+        return DeviceTrustCode::Undecided;
+    }
+    so_far
+}
+
+impl Engine {
+    pub(crate) async fn number(&mut self, who: &str) -> Result<Number, CommandError> {
+        let contact = self.resolve_known(who).await?;
+        let number = self.comparison_number(&contact.jid()?).await?.ok_or(CommandError::NothingToCompare)?;
+        Ok(Number {
+            contact: self.contact_view(&contact).await?,
+            digits: number.grouped(),
+            own_link: self.own_link().await?,
+        })
+    }
+
+    /// The number of the user and a person; `None` while no key of theirs is known.
+    async fn comparison_number(&self, who: &BareJid) -> Result<Option<ComparisonNumber>, EngineError> {
+        let own = self.own_or_bad()?;
+        let theirs = known_keys(&self.device_rows(who).await?);
+        let mut ours = known_keys(&self.device_rows(&own).await?);
+        ours.extend(self.device.as_ref().map(|device| *device.identity().montgomery()));
+        if theirs.is_empty() || ours.is_empty() {
+            return Ok(None);
+        }
+        let ours = Person { bare_jid: own.as_str(), keys: &ours };
+        Ok(Some(number::compare(ours, Person { bare_jid: who.as_str(), keys: &theirs })))
+    }
+
+    /// Our identity keys in the form that links carry: of this device and of the trusted others.
+    pub(crate) async fn own_identity_keys(&self) -> Result<Vec<[u8; 32]>, EngineError> {
+        let own = self.own_or_bad()?;
+        let mut keys: Vec<[u8; 32]> = self.device.iter().filter_map(|d| d.identity().ed25519().copied()).collect();
+        for row in self.device_rows(&own).await? {
+            let trusted = matches!(row.trust(), DeviceTrustCode::Tofu | DeviceTrustCode::Verified);
+            if row.is_listed() && trusted {
+                keys.extend(<[u8; 32]>::try_from(row.identity_ed25519.as_slice()));
+            }
+        }
+        Ok(keys)
+    }
+
+    pub(crate) async fn verify(&mut self, who: &str, proof: &Proof) -> Result<Reply, CommandError> {
+        let mut contact = self.resolve_known(who).await?;
+        let jid = contact.jid()?;
+        let mut devices = self.device_rows(&jid).await?;
+        match proof {
+            Proof::Number(said) => {
+                let number = self.comparison_number(&jid).await?.ok_or(CommandError::NothingToCompare)?;
+                let said: String = said.chars().filter(char::is_ascii_digit).collect();
+                if said != number.digits() {
+                    return Err(CommandError::DoesNotMatch);
+                }
+                for device in devices.iter_mut().filter(|d| d.is_listed() && !d.identity.is_empty()) {
+                    device.set_trust(DeviceTrustCode::Verified);
+                }
+            }
+            Proof::Link(link) => {
+                let link = Invitation::parse(link).ok_or(CommandError::BadLink)?;
+                if link.inviter.as_ref() != Some(&jid) || link.keys.is_empty() {
+                    return Err(CommandError::BadLink);
+                }
+                let known: Vec<_> = devices.iter().filter(|d| d.is_listed() && !d.identity.is_empty()).collect();
+                if !known.is_empty() && !known.iter().any(|d| link.keys.iter().any(|key| d.identity == key)) {
+                    return Err(CommandError::DoesNotMatch);
+                }
+                contact.promised_keys = link.keys.iter().map(|key| key.to_vec()).collect();
+                for device in &mut devices {
+                    apply_link(device, &link);
+                }
+            }
+        }
+        contact.set_trust(TrustCode::Verified);
+        self.save_person(&contact, &devices).await?;
+        self.advance(&jid).await?;
+        Ok(Reply::Contact(self.contact_view(&contact).await?))
+    }
+
+    /// The user has looked at what changed and takes it at face value. For the own address: the own new devices.
+    pub(crate) async fn accept_change(&mut self, who: &str) -> Result<Reply, CommandError> {
+        let own = self.own()?;
+        if BareJid::parse(who).is_ok_and(|jid| jid == own) {
+            let mut devices = self.device_rows(&own).await?;
+            let mut tx = self.store.transaction();
+            for device in devices.iter_mut().filter(|d| d.trust() == DeviceTrustCode::Undecided) {
+                device.set_trust(DeviceTrustCode::Tofu);
+                self.put_device_row(&mut tx, device)?;
+            }
+            tx.commit().await?;
+            return Ok(Reply::Nothing);
+        }
+        let mut contact = self.resolve_known(who).await?;
+        if contact.trust() == TrustCode::Tombstoned {
+            return Err(CommandError::NotApplicable);
+        }
+        let jid = contact.jid()?;
+        let mut devices = self.device_rows(&jid).await?;
+        for device in &mut devices {
+            if device.conflict {
+                self.forget_sessions(&jid, device.id).await?;
+                device.identity.clear();
+                device.identity_ed25519.clear();
+                device.conflict = false;
+                device.set_trust(DeviceTrustCode::Tofu);
+            } else if device.trust() == DeviceTrustCode::Undecided {
+                device.set_trust(DeviceTrustCode::Tofu);
+            }
+        }
+        // Not everything in use has been compared any more.
+        contact.set_trust(TrustCode::Tofu);
+        contact.promised_keys.clear();
+        self.save_person(&contact, &devices).await?;
+        self.fetches.forget(&jid);
+        self.advance(&jid).await?;
+        Ok(Reply::Contact(self.contact_view(&contact).await?))
+    }
+
+    async fn save_person(&mut self, contact: &ContactRow, devices: &[PeerDeviceRow]) -> Result<(), EngineError> {
+        let mut tx = self.store.transaction();
+        self.put_contact(&mut tx, contact);
+        for device in devices {
+            self.put_device_row(&mut tx, device)?;
+        }
+        tx.commit().await?;
+        self.emit_contact(contact).await
+    }
+
+    /// Stops sending to a person whose keys do not fit.
+    pub(crate) fn mark_changed(&mut self, tx: &mut Transaction, contact: &mut ContactRow) -> Result<(), EngineError> {
+        if contact.trust() != TrustCode::Changed && contact.trust() != TrustCode::Tombstoned {
+            contact.set_trust(TrustCode::Changed);
+            self.put_contact(tx, contact);
+            self.emit(Event::Notice(Notice::Changed { contact: contact.jid()? }));
+        }
+        Ok(())
+    }
+
+    /// Once every device of a person is known: were the keys of the link among them?
+    pub(crate) async fn settle_promise(&mut self, who: &BareJid) -> Result<Option<ContactRow>, EngineError> {
+        let own = self.own_or_bad()?;
+        let Some(mut contact) = self.contact_row(&own, who).await? else { return Ok(None) };
+        if contact.promised_keys.is_empty() || contact.trust() != TrustCode::Tofu {
+            return Ok(Some(contact));
+        }
+        let devices = self.device_rows(who).await?;
+        let mut known = devices.iter().filter(|d| d.is_listed() && !d.identity.is_empty()).peekable();
+        if known.peek().is_none() {
+            return Ok(Some(contact));
+        }
+        let mut tx = self.store.transaction();
+        if known.any(|device| device.trust() == DeviceTrustCode::Verified) {
+            contact.set_trust(TrustCode::Verified);
+            self.put_contact(&mut tx, &contact);
+        } else {
+            self.mark_changed(&mut tx, &mut contact)?;
+        }
+        tx.commit().await?;
+        self.emit_contact(&contact).await?;
+        Ok(Some(contact))
+    }
+}
+
+fn apply_link(device: &mut PeerDeviceRow, link: &Invitation) {
+    if device.identity.is_empty() {
+        return;
+    }
+    if link.distrusted.iter().any(|key| device.identity == key) {
+        device.set_trust(DeviceTrustCode::Distrusted);
+    } else if link.keys.iter().any(|key| device.identity == key) {
+        device.set_trust(DeviceTrustCode::Verified);
+    } else if device.trust() == DeviceTrustCode::Tofu {
+        device.set_trust(DeviceTrustCode::Undecided);
+    }
+}
+
+fn known_keys(devices: &[PeerDeviceRow]) -> Vec<[u8; 32]> {
+    let counted = |device: &&PeerDeviceRow| device.is_listed() && device.trust() != DeviceTrustCode::Distrusted;
+    devices.iter().filter(counted).filter_map(|device| device.identity.as_slice().try_into().ok()).collect()
+}
