@@ -12,7 +12,7 @@ pub const DEFAULT_ITERATIONS: u32 = 100_000;
 /// passwords can be guessed against it, and `server_key` lets a thief play the server.
 ///
 /// Source: RFC 5802 §3, §9.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ScramVerifier {
     /// How often the password was hashed.
     pub iterations: u32,
@@ -34,6 +34,16 @@ impl ScramVerifier {
         Ok(ScramKeys::derive(hash, password, salt, iterations)?.verifier())
     }
 }
+
+impl PartialEq for ScramVerifier {
+    fn eq(&self, other: &ScramVerifier) -> bool {
+        use subtle::ConstantTimeEq;
+        let same_keys = self.stored_key.ct_eq(&other.stored_key) & self.server_key.ct_eq(&other.server_key);
+        self.iterations == other.iterations && self.salt == other.salt && bool::from(same_keys)
+    }
+}
+
+impl Eq for ScramVerifier {}
 
 impl Drop for ScramVerifier {
     fn drop(&mut self) {

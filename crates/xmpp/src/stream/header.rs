@@ -46,6 +46,12 @@ fn address(attr: Option<&str>) -> Result<Option<String>, Misbehaviour> {
     Ok(Some(jid.as_str().to_owned()))
 }
 
+/// Brings a configured domain into the form in which addresses are compared; what is no domain stays as it is and
+/// matches nothing.
+pub(super) fn prepared(domain: &str) -> String {
+    BareJid::parse(domain).map_or_else(|_| domain.to_owned(), |jid| jid.as_str().to_owned())
+}
+
 /// Which header to write.
 pub(super) struct Outgoing<'a> {
     pub(super) content_ns: &'a str,

@@ -105,7 +105,7 @@ impl Wire {
             return;
         }
         if self.phase == Phase::Open {
-            self.send_header(None);
+            self.send_header(None, None);
             self.write_error(&error);
             self.send_close();
         }
@@ -115,7 +115,7 @@ impl Wire {
     /// Closes the stream without an error and waits for the peer to do the same.
     pub(super) fn close(&mut self) {
         if self.phase == Phase::Open {
-            self.send_header(None);
+            self.send_header(None, None);
             self.send_close();
             self.phase = Phase::Closing;
         }
@@ -155,18 +155,14 @@ impl Wire {
         self.out.extend_from_slice(xml.as_bytes());
     }
 
-    /// Writes our header, unless it is out already: an initiating one from and to these, or a responding one. Returns
-    /// the id that a responding one gives to the stream.
-    pub(super) fn send_header(&mut self, addresses: Option<(Option<&str>, &str)>) -> Option<String> {
+    /// Writes our header, unless it is out already. Returns the id that a responding one gives to the stream.
+    pub(super) fn send_header(&mut self, from: Option<&str>, to: Option<&str>) -> Option<String> {
         if self.header_sent {
             return None;
         }
         self.header_sent = true;
         let id = self.respond_as.is_some().then(|| self.entropy.token());
-        let (from, to) = match addresses {
-            Some((from, to)) => (from, Some(to)),
-            None => (self.respond_as.as_deref(), None),
-        };
+        let from = from.or(self.respond_as.as_deref());
         let mut xml = String::new();
         Outgoing { content_ns: self.content_ns, from, to, id: id.as_deref() }.write(&mut xml);
         self.out.extend_from_slice(xml.as_bytes());

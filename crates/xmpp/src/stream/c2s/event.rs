@@ -7,12 +7,14 @@ use crate::sasl::select::{Policy, SelectError};
 use crate::sasl::{ClientKey, Credential, ExchangeError, Hash, Mechanism, SaslCondition, ScramKeys};
 use crate::stanza::StanzaError;
 use crate::stream::Ending;
+use crate::stream::header::prepared;
 use crate::xml::{Element, Frame, Limits};
 
 /// The settings of all client streams of a broker; shared, hence in an `Arc`.
 #[derive(Debug, Clone)]
 pub struct ResponderConfig {
-    /// The domains that accounts live on; the first is named where a peer asked for none of them.
+    /// The domains that accounts live on, in prepared form (RFC 7622 §3.2); the first is named where a peer asked for
+    /// none of them.
     pub domains: Vec<String>,
     /// Bounds until the client has logged in.
     pub pre_auth_limits: Limits,
@@ -39,7 +41,7 @@ impl ResponderConfig {
     #[must_use]
     pub fn new(domains: Vec<String>) -> ResponderConfig {
         ResponderConfig {
-            domains,
+            domains: domains.iter().map(|domain| prepared(domain)).collect(),
             pre_auth_limits: Limits::PRE_AUTH,
             limits: Limits::CLIENT,
             idle_seconds: None,
@@ -138,7 +140,7 @@ impl InitiatorConfig {
     #[must_use]
     pub fn new(domain: impl Into<String>, purpose: Purpose) -> InitiatorConfig {
         InitiatorConfig {
-            domain: domain.into(),
+            domain: prepared(&domain.into()),
             purpose,
             resource: None,
             policy: Policy::default(),

@@ -233,7 +233,7 @@ impl Initiator {
     pub(super) fn open(&mut self, stage: Stage) {
         self.state = State::AwaitHeader(stage);
         // `from` would tell the network who we are before TLS, and is not needed after it
-        self.wire.send_header(Some((None, &self.config.domain)));
+        self.wire.send_header(None, Some(&self.config.domain));
     }
 
     fn handle_header(&mut self, header: &StreamHeader) -> Result<Option<InitiatorEvent>, StreamError> {

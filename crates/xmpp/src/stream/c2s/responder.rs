@@ -276,7 +276,7 @@ impl Responder {
         if let Some(domain) = self.domain.and_then(|index| self.config.domains.get(index)) {
             self.wire.respond_as(domain);
         }
-        self.wire.send_header(None);
+        self.wire.send_header(None, None);
     }
 
     fn handle_header(&mut self, header: &StreamHeader) -> Result<Option<ResponderEvent>, StreamError> {

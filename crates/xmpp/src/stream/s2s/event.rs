@@ -2,13 +2,14 @@
 
 use super::{DialbackKey, DialbackVerdict, DialbackVerify};
 use crate::stream::Ending;
+use crate::stream::header::prepared;
 use crate::xml::{Frame, Limits};
 use zeroize::Zeroizing;
 
 /// The settings of all incoming server streams of a broker; shared, hence in an `Arc`.
 #[derive(Debug, Clone)]
 pub struct ResponderConfig {
-    /// The domains that stanzas may be addressed to: of accounts and of services.
+    /// The domains that stanzas may be addressed to, of accounts and of services, in prepared form (RFC 7622 §3.2).
     pub domains: Vec<String>,
     /// Bounds until a domain is proved.
     pub pre_auth_limits: Limits,
@@ -25,7 +26,7 @@ impl ResponderConfig {
     #[must_use]
     pub fn new(domains: Vec<String>) -> ResponderConfig {
         ResponderConfig {
-            domains,
+            domains: domains.iter().map(|domain| prepared(domain)).collect(),
             pre_auth_limits: Limits::PRE_AUTH,
             limits: Limits::SERVER,
             idle_seconds: None,
@@ -90,8 +91,8 @@ impl InitiatorConfig {
     #[must_use]
     pub fn new(from: impl Into<String>, to: impl Into<String>) -> InitiatorConfig {
         InitiatorConfig {
-            from: from.into(),
-            to: to.into(),
+            from: prepared(&from.into()),
+            to: prepared(&to.into()),
             authenticate: true,
             external: true,
             dialback_secret: None,

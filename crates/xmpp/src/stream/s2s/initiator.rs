@@ -228,7 +228,7 @@ impl Initiator {
 
     fn open(&mut self) {
         self.state = State::AwaitHeader;
-        self.wire.send_header(Some((Some(&self.config.from), &self.config.to)));
+        self.wire.send_header(Some(&self.config.from), Some(&self.config.to));
     }
 
     fn handle_header(&mut self, header: &StreamHeader) -> Result<Option<InitiatorEvent>, StreamError> {

@@ -205,7 +205,7 @@ impl Responder {
         if let Some(local) = &self.local {
             self.wire.respond_as(local);
         }
-        self.stream_id = self.wire.send_header(None).unwrap_or_default();
+        self.stream_id = self.wire.send_header(None, self.claimed.as_deref()).unwrap_or_default();
     }
 
     fn handle_header(&mut self, header: &StreamHeader) -> Result<Option<ResponderEvent>, StreamError> {

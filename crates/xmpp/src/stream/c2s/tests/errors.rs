@@ -214,3 +214,54 @@ fn whitespace_between_stanzas_is_nothing() {
     script.server.keep_alive();
     assert_eq!(script.say(""), " ");
 }
+
+/// A whole session of a client, as bytes to damage.
+fn recorded() -> Vec<u8> {
+    let auth =
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>biwsbj1hbGljZSxyPWFiYw==</auth>";
+    let response = "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Yz1iaXdzLHI9YWJjLHA9QUFBQQ==</response>";
+    let bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+    format!("{HEADER}{auth}{response}{bind}<enable xmlns='urn:xmpp:sm:3'/><r xmlns='urn:xmpp:sm:3'/></stream:stream>")
+        .into_bytes()
+}
+
+#[test]
+fn damaged_streams_end_or_wait_but_never_panic() {
+    let bytes = recorded();
+    let mut random: u64 = 7;
+    let mut below = |bound: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % bound
+    };
+    let mut ended = 0;
+    for _ in 0..1500 {
+        let mut damaged = bytes.clone();
+        for _ in 0..=below(3) {
+            let at = below(damaged.len());
+            match below(3) {
+                0 => damaged[at] = below(256) as u8,
+                1 => drop(damaged.remove(at)),
+                _ => damaged.insert(at, b"<>/'&= "[below(7)]),
+            }
+        }
+        let mut script = Script::new(Transport::Tls(facts()));
+        for part in damaged.chunks(1 + below(200)) {
+            script.server.handle_bytes(part);
+            while let Some(event) = script.server.poll_event() {
+                match &event {
+                    ResponderEvent::Authenticate { .. } => script.server.provide_credentials(None, [1; 16]),
+                    ResponderEvent::Authenticated { .. } => panic!("nobody can log in like this"),
+                    _ => {}
+                }
+                script.events.push(event);
+            }
+        }
+        ended += usize::from(script.ending().is_some());
+    }
+    assert!(ended > 500, "{ended}");
+}
+
+#[test]
+fn a_waiting_stream_is_small() {
+    assert!(size_of::<Responder>() <= 1200, "{} bytes", size_of::<Responder>());
+}
