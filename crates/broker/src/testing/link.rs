@@ -1,0 +1,96 @@
+//! A connection between two brokers in the world.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use xmpp::stream::Transport;
+use xmpp::time::Timestamp;
+
+use super::{flag, run, tls};
+use crate::federation::{DialRequest, ServerSession};
+use crate::session::Then;
+use crate::Broker;
+
+/// A connection between two brokers, with the session at each end.
+pub(super) struct Link {
+    ends: [End; 2],
+}
+
+struct End {
+    domain: String,
+    session: Option<ServerSession>,
+    woken: Arc<AtomicBool>,
+}
+
+impl Link {
+    /// Makes the connection that `from` asks for. Each shows a certificate for its own domain.
+    pub(super) fn dial(from: &Broker, to: &Broker, request: &DialRequest) -> Option<Self> {
+        let (near, near_wake) = flag();
+        let (far, far_wake) = flag();
+        let shown_by = |broker: &Broker| Transport::Tls(tls(Some(&broker.config.domain)));
+        let outbound = from.dialled(request, shown_by(to), near_wake)?;
+        let inbound = to.accept_server(shown_by(from), far_wake);
+        let end = |broker: &Broker, session, woken| End {
+            domain: broker.config.domain.clone(),
+            session: Some(session),
+            woken,
+        };
+        Some(Self { ends: [end(from, outbound, near), end(to, inbound, far)] })
+    }
+
+    pub(super) fn touches(&self, domain: &str) -> bool {
+        self.ends.iter().any(|end| end.domain == domain)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.ends.iter().all(|end| end.session.is_none())
+    }
+
+    pub(super) fn pump(&mut self) -> bool {
+        let [near, far] = &mut self.ends;
+        let sent = near.pump_into(far);
+        far.pump_into(near) || sent
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+        self.ends.iter().filter_map(|end| end.session.as_ref()?.next_timeout()).min()
+    }
+
+    pub(super) fn check_timeout(&mut self, now: Timestamp) {
+        for end in &mut self.ends {
+            if let Some(session) = &mut end.session
+                && session.next_timeout().is_some_and(|at| at <= now)
+            {
+                run(session.handle_timeout());
+            }
+        }
+    }
+}
+
+impl End {
+    fn pump_into(&mut self, there: &mut End) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        let mut busy = false;
+        if self.woken.swap(false, Ordering::AcqRel) {
+            run(session.handle_wake());
+            busy = true;
+        }
+        let output = session.take_output();
+        if let Some(bytes) = output.bytes {
+            busy = true;
+            run(session.handle_written());
+            if let Some(other) = &mut there.session {
+                run(other.handle_bytes(&bytes));
+            }
+        }
+        if output.then == Then::Close {
+            for end in [self, there] {
+                if let Some(session) = end.session.take() {
+                    run(session.closed());
+                }
+            }
+            return true;
+        }
+        busy
+    }
+}

@@ -1,0 +1,3 @@
+//! Whole sessions against each other, in memory.
+
+mod routing;
