@@ -17,6 +17,7 @@ use crate::conversations::GREETING;
 use crate::devices::{Fetch, Lists};
 use crate::engine::Engine;
 use crate::error::{EngineError, Failure};
+use crate::introduction;
 use crate::tables::{ContactRow, DeviceTrustCode, MessageRow, PeerDeviceRow, StateCode, TrustCode, WaitingRow};
 use crate::transfers;
 
@@ -93,8 +94,7 @@ impl Engine {
         match self.readiness(who).await? {
             Readiness::Pending => return Ok(()),
             Readiness::Later => {
-                let at = self.after(RETRY_WAIT);
-                self.retry_waiting_at.insert(who.clone(), at);
+                self.try_later(who);
             }
             Readiness::Never(failure) => {
                 for row in &waiting {
@@ -110,6 +110,12 @@ impl Engine {
         // The next message finds out anew: what was missing may have appeared.
         self.fetches.forget(who);
         Ok(())
+    }
+
+    /// Tries a person's messages again in a while.
+    pub(crate) fn try_later(&mut self, who: &BareJid) {
+        let at = self.after(RETRY_WAIT);
+        self.retry_waiting_at.insert(who.clone(), at);
     }
 
     async fn readiness(&mut self, who: &BareJid) -> Result<Readiness, EngineError> {
@@ -247,9 +253,16 @@ impl Engine {
         if message.is_none() && token.is_none() {
             return self.greet_by_presence(contact, waiting).await;
         }
-        let Some(words) = words(message.as_ref(), token.as_deref(), self.now()) else {
-            return Ok(()); // a file that is not uploaded yet
+        let Some(mut words) = words(message.as_ref(), token.as_deref(), self.now()) else {
+            // A file that is not uploaded yet; its upload comes back here.
+            return match &message {
+                Some(message) => self.start_upload(who, waiting, message).await,
+                None => Ok(()),
+            };
         };
+        if token.is_some() {
+            words.content.extend(self.introduction().await?);
+        }
         let sealed = match self.seal_words(&own, who, &words, targets) {
             Ok(sealed) => sealed,
             Err(SealError::Envelope(_) | SealError::TooLarge) => {
@@ -289,6 +302,13 @@ impl Engine {
         }
         self.release(sent);
         Ok(())
+    }
+
+    /// With a greeting goes where our server is, as our own links say it: files that we send lie there.
+    async fn introduction(&self) -> Result<Option<Element>, EngineError> {
+        let has_pin = self.account.as_ref().is_some_and(|account| account.pin().is_some());
+        let link = if has_pin { self.own_link().await? } else { String::new() };
+        Ok(Some(link).filter(|link| !link.is_empty()).map(|link| introduction::to_element(&link)))
     }
 
     fn seal_words(

@@ -43,6 +43,7 @@ pub mod error;
 pub mod event;
 pub mod files;
 mod inbox;
+mod introduction;
 mod invites;
 mod outbox;
 pub mod output;

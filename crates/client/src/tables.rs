@@ -310,9 +310,12 @@ pub(crate) struct FileRow {
     /// [`crate::error::Failure::code`] when failed, else 0.
     #[prost(uint32, tag = "5")]
     pub(crate) failure: u32,
-    /// The offer: the element that describes and locates the file (XEP-0447), or an `aesgcm:` link.
+    /// The offer: the element that describes and locates the file (XEP-0447), or an `aesgcm:` link. Empty before upload.
     #[prost(string, tag = "6")]
     pub(crate) offer: String,
+    /// Of a file that we send: the `aesgcm:` link for legacy devices.
+    #[prost(string, tag = "7")]
+    pub(crate) link: String,
 }
 
 /// Where a message is: found by its id.

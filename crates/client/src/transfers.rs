@@ -1,75 +1,386 @@
-//! Files out and in: encrypted before they are uploaded, fetched only when the user wants it, checked before they are saved.
+//! Files out and in: encrypted before they are uploaded, fetched only when the user wants it, checked before they are
+//! saved. The pieces are [`crate::files`]'; here is their order, and what is remembered in between.
+//!
+//! A file to be sent waits in the store until the person can be reached securely; then it is uploaded, then the message
+//! that offers it goes the way of all messages.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
+use store::Transaction;
+use xep::esfs::Reach;
+use xep::https_url::HttpsUrl;
+use xep::sfs::FileSharing;
+use xep::upload::Slot;
+use xep::uri::{Endpoint as UriEndpoint, Host};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::xml::Element;
 
-use crate::command::Reply;
-use crate::engine::{Answer, Engine};
-use crate::error::{CommandError, EngineError};
-use crate::event::MessageId;
-use crate::output::{HttpId, HttpOutcome};
-use crate::tables::FileRow;
+use crate::account::endpoints_from_rows;
+use crate::command::{Outcome, Reply, RequestId};
+use crate::engine::{Answer, Engine, Question};
+use crate::error::{CommandError, EngineError, Failure};
+use crate::event::{Event, FileState, MessageId};
+use crate::files::{self, Broker, FILE_BYTES_MAX, Offer, Padding, Prepared};
+use crate::output::{HttpId, HttpOutcome, Output, SaveFile};
+use crate::tables::{self, ContactRow, FileCode, FileRow, MessageRow, PeerDeviceRow, WaitingRow};
+
+/// How much of a waiting file lies in one row.
+const PIECE_BYTES: usize = 1024 * 1024;
+/// Longest offer in a message, in bytes.
+const OFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// The files under way.
 #[derive(Default)]
-pub(crate) struct Transfers {}
+pub(crate) struct Transfers {
+    uploads: HashMap<(BareJid, MessageId), Upload>,
+    requests: HashMap<HttpId, Transfer>,
+    /// The own server's upload service and the largest file it takes.
+    service: Option<(Jid, Option<u64>)>,
+    /// Questions about services without an answer yet.
+    searching: u32,
+}
+
+struct Upload {
+    prepared: Prepared,
+    waiting: WaitingRow,
+    slot: Option<Slot>,
+}
+
+enum Transfer {
+    Upload { contact: BareJid, message: MessageId },
+    Fetch { contact: BareJid, message: MessageId, request: RequestId, offer: Box<Offer> },
+}
 
 /// What a file message says: the offer for OMEMO 2, a link for legacy.
-pub(crate) struct Offer {
+pub(crate) struct Vocabularies {
     pub(crate) content: Vec<Element>,
     pub(crate) body: String,
 }
 
 impl Transfers {
     pub(crate) fn is_busy(&self) -> bool {
-        false
+        !self.uploads.is_empty()
     }
 
-    pub(crate) fn slot_lost(&mut self, _contact: &BareJid, _message: &MessageId) {}
+    /// The connection took the answer along; the next session asks again.
+    pub(crate) fn slot_lost(&mut self, contact: &BareJid, message: &MessageId) {
+        self.uploads.remove(&(contact.clone(), message.clone()));
+    }
+
+    pub(crate) fn search_begins(&mut self) {
+        (self.service, self.searching) = (None, 0);
+    }
+
+    pub(crate) fn search_step(&mut self) {
+        self.searching += 1;
+    }
 }
 
-pub(crate) fn offer_of(_file: &FileRow) -> Option<Offer> {
-    None
+/// Writes the offer of an uploaded file; `None` while it has not been uploaded.
+pub(crate) fn offer_of(file: &FileRow) -> Option<Vocabularies> {
+    let sharing = xep::document::parse(file.offer.as_bytes(), OFFER_BYTES_MAX).ok()?;
+    Some(Vocabularies { content: vec![sharing], body: file.link.clone() })
 }
 
-pub(crate) fn offer_in_text(_text: &str) -> Option<FileRow> {
-    None
+/// Finds an offer in the text of a legacy message.
+pub(crate) fn offer_in_text(text: &str) -> Option<FileRow> {
+    Offer::of_body(text).map(|offer| offered(&offer))
 }
 
-pub(crate) fn offer_in_content(_content: &[Element]) -> Option<FileRow> {
-    None
+/// Finds an offer in the content of an envelope.
+pub(crate) fn offer_in_content(content: &[Element]) -> Option<FileRow> {
+    Offer::of_content(content).map(|offer| offered(&offer))
+}
+
+fn offered(offer: &Offer) -> FileRow {
+    let description = offer.description();
+    FileRow {
+        name: description.name,
+        size_bytes: description.size_bytes,
+        media_type: description.media_type,
+        state: FileCode::Offered.into(),
+        offer: offer.to_text(),
+        ..FileRow::default()
+    }
 }
 
 impl Engine {
+    /// Saves a file to be sent, with the message that will offer it.
     pub(crate) async fn send_file(
         &mut self,
-        _who: &str,
-        _name: &str,
-        _media_type: Option<String>,
-        _bytes: Bytes,
+        who: &str,
+        name: &str,
+        media_type: Option<String>,
+        bytes: Bytes,
     ) -> Result<Reply, CommandError> {
-        Err(CommandError::NotApplicable)
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if size > FILE_BYTES_MAX {
+            return Err(CommandError::TooLong);
+        }
+        let contact = self.resolve_recipient(who).await?;
+        let file = FileRow {
+            name: files::safe_name(name),
+            size_bytes: Some(size),
+            media_type,
+            state: FileCode::Moving.into(),
+            ..FileRow::default()
+        };
+        let row = MessageRow { file: Some(file), ..self.new_outgoing(&contact) };
+        // The pieces come first: a message without its file could never be sent.
+        let owner = self.piece_owner(&contact.jid()?, &row.id)?;
+        for (number, piece) in (1u64..).zip(bytes.chunks(PIECE_BYTES)) {
+            let mut tx = self.store.transaction();
+            tx.put(&tables::FILE_PIECE.seq(&owner, number), piece);
+            tx.commit().await?;
+        }
+        self.save_outgoing(&contact, row).await
     }
 
-    pub(crate) async fn fetch_file(&mut self, _who: &str, _message: &MessageId) -> Result<Reply, CommandError> {
-        Err(CommandError::NotApplicable)
+    fn piece_owner(&self, who: &BareJid, id: &str) -> Result<Vec<u8>, EngineError> {
+        Ok(tables::owner(&self.own_or_bad()?, &[who.as_str(), id]))
     }
 
-    pub(crate) async fn http_done(&mut self, _id: HttpId, _outcome: HttpOutcome) -> Result<(), EngineError> {
+    /// Encrypts a waiting file and asks for a place to put it, unless that is under way.
+    pub(crate) async fn start_upload(
+        &mut self,
+        who: &BareJid,
+        waiting: &WaitingRow,
+        message: &MessageRow,
+    ) -> Result<(), EngineError> {
+        let key = (who.clone(), MessageId::new(&message.id));
+        let Some(file) = message.file.as_ref().filter(|_| !self.transfers.uploads.contains_key(&key)) else {
+            return Ok(());
+        };
+        let Some((service, max_bytes)) = self.transfers.service.clone() else {
+            return match self.transfers.searching {
+                0 => self.give_up(who, waiting, Failure::NotSupported).await,
+                _ => Ok(()), // finding one tries everything again
+            };
+        };
+        let mut bytes = Vec::new();
+        let owner = self.piece_owner(who, &message.id)?;
+        for (_, piece) in self.store.scan_seq(tables::FILE_PIECE, &owner, .., store::Direction::Forward, usize::MAX).await?
+        {
+            bytes.extend_from_slice(&piece);
+        }
+        // Links for legacy devices have no room for the true length, so nothing can be added to it.
+        let padding = if self.has_legacy_devices(who).await? { Padding::None } else { Padding::ToSizeClass };
+        let media_type = file.media_type.as_deref();
+        let prepared = match Prepared::new(&file.name, media_type, bytes, padding, &*self.env.random) {
+            Ok(prepared) => prepared,
+            Err(failure) => return self.give_up(who, waiting, failure).await,
+        };
+        let slot = prepared.slot_request();
+        if max_bytes.is_some_and(|max| slot.size_bytes > max) {
+            return self.give_up(who, waiting, Failure::FileTooLarge).await;
+        }
+        let question = Question::UploadSlot { contact: key.0.clone(), message: key.1.clone() };
+        self.transfers.uploads.insert(key, Upload { prepared, waiting: waiting.clone(), slot: None });
+        self.ask("get", Some(&service), slot.to_element(), question);
         Ok(())
+    }
+
+    async fn has_legacy_devices(&self, who: &BareJid) -> Result<bool, EngineError> {
+        let only_legacy = |row: &PeerDeviceRow| row.listed_legacy && !row.listed_omemo2 && !row.used_omemo2;
+        let own = self.own_or_bad()?;
+        Ok(self.device_rows(who).await?.iter().any(only_legacy) || self.device_rows(&own).await?.iter().any(only_legacy))
     }
 
     pub(crate) async fn slot_answer(
         &mut self,
-        _contact: BareJid,
-        _message: MessageId,
-        _answer: Answer,
+        contact: BareJid,
+        message: MessageId,
+        answer: Answer,
     ) -> Result<(), EngineError> {
+        let slot = match &answer {
+            Answer::Result(Some(slot)) => Slot::parse(slot).map_err(|_| Failure::Protocol),
+            Answer::Result(None) => Err(Failure::Protocol),
+            Answer::Error(error) => Err(slot_failure(error)),
+            Answer::Lost => Err(Failure::Disconnected),
+        };
+        let (id, own) = (self.new_http(), self.own_broker()?);
+        let key = (contact.clone(), message.clone());
+        let Some(upload) = self.transfers.uploads.get_mut(&key) else { return Ok(()) };
+        let request = match slot.and_then(|slot| upload.prepared.upload(id, upload.slot.insert(slot), &own)) {
+            Ok(request) => request,
+            Err(failure) => return self.upload_failed(&key, failure).await,
+        };
+        let total_bytes = u64::try_from(request.body.len()).unwrap_or(u64::MAX);
+        self.transfers.requests.insert(id, Transfer::Upload { contact: contact.clone(), message: message.clone() });
+        self.emit(Event::FileProgress { contact, message, state: FileState::Moving { done_bytes: 0, total_bytes } });
+        self.output(Output::Http(request));
         Ok(())
     }
 
-    pub(crate) async fn upload_service_found(&mut self, _service: Jid, _max: Option<u64>) -> Result<(), EngineError> {
+    /// Fetches an offered file, because the user wants it.
+    pub(crate) async fn fetch_file(&mut self, who: &str, message: &MessageId) -> Result<Reply, CommandError> {
+        let contact = self.resolve_known(who).await?;
+        let jid = contact.jid()?;
+        let row = self.message_by_id(&jid, false, message.as_str()).await?.ok_or(CommandError::UnknownMessage)?;
+        let offer = row.file.as_ref().and_then(|file| Offer::from_text(&file.offer));
+        let offer = offer.ok_or(CommandError::NotApplicable)?;
+        if !files::may_fetch(self.contact_view(&contact).await?.relation) {
+            return Err(CommandError::NotApplicable);
+        }
+        let (id, request) = (self.new_http(), self.new_request());
+        match files::fetch_request(id, &offer, &self.own_broker()?, &broker_of(&contact)?) {
+            Ok(http) => {
+                let (contact, message) = (jid.clone(), message.clone());
+                let fetch = Transfer::Fetch { contact, message, request, offer: Box::new(offer) };
+                self.transfers.requests.insert(id, fetch);
+                self.output(Output::Http(http));
+            }
+            Err(failure) => {
+                self.file_ended(&jid, false, message, Err(failure)).await?;
+                self.done(request, Err(failure));
+            }
+        }
+        Ok(Reply::Accepted(request))
+    }
+
+    pub(crate) async fn http_done(&mut self, id: HttpId, outcome: HttpOutcome) -> Result<(), EngineError> {
+        match self.transfers.requests.remove(&id) {
+            None => Ok(()),
+            Some(Transfer::Upload { contact, message }) => self.uploaded((contact, message), &outcome).await,
+            Some(Transfer::Fetch { contact, message, request, offer }) => {
+                let file = files::fetched(outcome).and_then(|ciphertext| files::open(&offer, &ciphertext));
+                self.file_ended(&contact, false, &message, file.as_ref().map(|_| ()).map_err(|failure| *failure)).await?;
+                let ended = match file {
+                    Ok(file) => {
+                        self.output(Output::SaveFile(SaveFile { message, name: file.name, bytes: file.bytes }));
+                        Ok(Outcome::Fetched)
+                    }
+                    Err(failure) => Err(failure),
+                };
+                self.done(request, ended);
+                Ok(())
+            }
+        }
+    }
+
+    /// The file lies at its place: now the message that offers it can be sealed.
+    async fn uploaded(&mut self, key: (BareJid, MessageId), outcome: &HttpOutcome) -> Result<(), EngineError> {
+        let Some(upload) = self.transfers.uploads.get(&key) else { return Ok(()) };
+        let offer = match outcome {
+            HttpOutcome::Response { status: 200..=299, .. } => match &upload.slot {
+                Some(slot) => upload.prepared.offer(slot, self.own_reach(slot)),
+                None => Err(Failure::Protocol),
+            },
+            HttpOutcome::Response { status: 413, .. } => Err(Failure::FileTooLarge),
+            HttpOutcome::Response { status: 429 | 500..=599, .. } | HttpOutcome::Failed(_) => Err(Failure::ServerTimeout),
+            HttpOutcome::Response { .. } => Err(Failure::Refused),
+        };
+        let offer = match offer {
+            Ok(offer) => offer,
+            Err(failure) => return self.upload_failed(&key, failure).await,
+        };
+        self.transfers.uploads.remove(&key);
+        let (who, message) = key;
+        let Some(mut row) = self.message_by_id(&who, true, message.as_str()).await? else { return Ok(()) };
+        if let Some(file) = &mut row.file {
+            file.set_state(FileCode::Complete);
+            file.offer = FileSharing::to_element(&offer.sharing).to_xml("");
+            file.link = offer.body();
+        }
+        let mut tx = self.store.transaction();
+        self.put_message(&mut tx, &who, &row)?;
+        tables::delete_seq(&self.store, &mut tx, tables::FILE_PIECE, &self.piece_owner(&who, &row.id)?).await?;
+        tx.erase();
+        tx.commit().await?;
+        self.emit(Event::FileProgress { contact: who.clone(), message, state: FileState::Complete });
+        self.advance(&who).await
+    }
+
+    /// For a while: tried again with everything that waits. For good: the user is told.
+    async fn upload_failed(&mut self, key: &(BareJid, MessageId), failure: Failure) -> Result<(), EngineError> {
+        let Some(upload) = self.transfers.uploads.remove(key) else { return Ok(()) };
+        if failure.is_temporary() {
+            self.try_later(&key.0);
+            return Ok(());
+        }
+        self.give_up(&key.0, &upload.waiting, failure).await
+    }
+
+    /// Notes what became of an offered file.
+    async fn file_ended(
+        &mut self,
+        who: &BareJid,
+        outgoing: bool,
+        message: &MessageId,
+        outcome: Result<(), Failure>,
+    ) -> Result<(), EngineError> {
+        let Some(mut row) = self.message_by_id(who, outgoing, message.as_str()).await? else { return Ok(()) };
+        let Some(file) = &mut row.file else { return Ok(()) };
+        match outcome {
+            Ok(()) => file.set_state(FileCode::Complete),
+            Err(failure) => {
+                file.set_state(FileCode::Failed);
+                file.failure = failure.code();
+            }
+        }
+        let state = file.file_state();
+        let mut tx: Transaction = self.store.transaction();
+        self.put_message(&mut tx, who, &row)?;
+        tx.commit().await?;
+        self.emit(Event::FileProgress { contact: who.clone(), message: message.clone(), state });
         Ok(())
     }
+
+    /// An upload service of the own server.
+    pub(crate) async fn upload_service_found(&mut self, service: Jid, max: Option<u64>) -> Result<(), EngineError> {
+        if self.transfers.service.is_none() {
+            self.transfers.service = Some((service, max));
+            let own = self.own_or_bad()?;
+            self.advance_all(&own).await?;
+        }
+        Ok(())
+    }
+
+    /// One of the questions about services is answered; after the last one it is known whether there is any.
+    pub(crate) async fn search_answered(&mut self) -> Result<(), EngineError> {
+        self.transfers.searching = self.transfers.searching.saturating_sub(1);
+        if self.transfers.searching == 0 && self.transfers.service.is_none() {
+            let own = self.own_or_bad()?;
+            self.advance_all(&own).await?;
+        }
+        Ok(())
+    }
+
+    fn own_broker(&self) -> Result<Broker, EngineError> {
+        let account = self.account.as_ref().ok_or(EngineError::BadRow)?;
+        Ok(Broker {
+            domain: account.jid.domainpart().to_owned(),
+            pin: account.pin(),
+            endpoints: account.endpoints(),
+        })
+    }
+
+    /// How contacts reach the own server's files without DNS and public certificates.
+    fn own_reach(&self, slot: &Slot) -> Option<Reach> {
+        let account = self.account.as_ref()?;
+        let port = HttpsUrl::parse(&slot.get_url).ok()?.port;
+        let host = |host: &str| match host.parse() {
+            Ok(address) => Some(Host::Address(address)),
+            Err(_) => Host::parse(host).ok(),
+        };
+        let at = account.endpoints().iter().filter_map(|e| Some(UriEndpoint { host: host(&e.host)?, port })).collect();
+        Some(Reach { pin: account.pin()?, at })
+    }
+}
+
+/// What is known of a contact's server.
+fn broker_of(contact: &ContactRow) -> Result<Broker, EngineError> {
+    Ok(Broker {
+        domain: contact.jid()?.domainpart().to_owned(),
+        pin: contact.server_pin.as_deref().and_then(|pin| pin.try_into().ok()),
+        endpoints: endpoints_from_rows(&contact.server_endpoints),
+    })
+}
+
+fn slot_failure(error: &xmpp::stanza::StanzaError) -> Failure {
+    if error.extra.iter().any(|extra| extra.is("file-too-large", xep::upload::NS)) {
+        return Failure::FileTooLarge;
+    }
+    Failure::from(error)
 }

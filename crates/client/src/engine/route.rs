@@ -74,10 +74,7 @@ impl Engine {
             Question::Invite { purpose } => self.invite_answer(purpose, answer).await,
             Question::Password { request } => self.password_answer(request, &answer).await,
             Question::Unregister { request } => self.unregister_answer(request, &answer).await,
-            Question::ServerItems => {
-                self.server_items(&answer);
-                Ok(())
-            }
+            Question::ServerItems => self.server_items(&answer).await,
             Question::ServiceFeatures { service } => self.service_features(service, &answer).await,
             Question::UploadSlot { contact, message } => self.slot_answer(contact, message, answer).await,
             Question::KeepAlive => Ok(()),

@@ -75,14 +75,20 @@ impl Engine {
     /// Looks for the services of the own server, of which file upload is one.
     pub(super) fn ask_server_features(&mut self) {
         let Some(domain) = self.account.as_ref().and_then(|a| Jid::parse(a.jid.domainpart()).ok()) else { return };
+        self.transfers.search_begins();
+        self.transfers.search_step();
         self.ask("get", Some(&domain), Items::query(None), Question::ServerItems);
+        self.transfers.search_step();
         self.ask("get", Some(&domain), Info::query(None), Question::ServiceFeatures { service: domain.clone() });
     }
 
-    pub(super) fn server_items(&mut self, answer: &Answer) {
-        let Answer::Result(Some(query)) = answer else { return };
-        let Ok(items) = Items::parse(query) else { return };
+    pub(super) async fn server_items(&mut self, answer: &Answer) -> Result<(), EngineError> {
+        let items = match answer {
+            Answer::Result(Some(query)) => Items::parse(query).unwrap_or_default(),
+            _ => Items::default(),
+        };
         for item in items.items.into_iter().filter(|item| item.node.is_none()).take(20) {
+            self.transfers.search_step();
             self.ask(
                 "get",
                 Some(&item.jid),
@@ -90,15 +96,16 @@ impl Engine {
                 Question::ServiceFeatures { service: item.jid.clone() },
             );
         }
+        self.search_answered().await
     }
 
     pub(super) async fn service_features(&mut self, service: Jid, answer: &Answer) -> Result<(), EngineError> {
-        let Answer::Result(Some(query)) = answer else { return Ok(()) };
-        match Info::parse(query) {
-            Ok(info) if info.has_feature(xep::upload::NS) => {
-                self.upload_service_found(service, xep::upload::max_file_size(&info)).await
-            }
-            _ => Ok(()),
+        if let Answer::Result(Some(query)) = answer
+            && let Ok(info) = Info::parse(query)
+            && info.has_feature(xep::upload::NS)
+        {
+            self.upload_service_found(service, xep::upload::max_file_size(&info)).await?;
         }
+        self.search_answered().await
     }
 }

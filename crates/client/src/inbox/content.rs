@@ -8,6 +8,8 @@ use xmpp::xml::Element;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::introduction;
+use crate::invites::Invitation;
 use crate::tables::{ContactRow, DeviceTrustCode, FileRow, MessageRow, PeerDeviceRow, StateCode};
 use crate::transfers;
 
@@ -21,6 +23,8 @@ pub(super) struct Said {
     pub(super) file: Option<FileRow>,
     /// The token of an invitation of ours, perhaps.
     pub(super) token: Option<String>,
+    /// What they say of their server.
+    pub(super) introduction: Option<Invitation>,
     /// When it was written.
     pub(super) written: Option<Timestamp>,
     pub(super) odd_time: bool,
@@ -75,6 +79,7 @@ impl Context<'_> {
             // Beside an offer the text is only for apps that do not know offers.
             text: body.filter(|_| file.is_none()).unwrap_or_default(),
             file,
+            introduction: introduction::of_content(&opened.content, self.from),
             token: opened.content.iter().find_map(|c| xep::invites::token(c)).map(str::to_owned),
             written,
             odd_time,

@@ -12,6 +12,7 @@ use xep::omemo::{Encrypted, NS_LEGACY, NS_OMEMO2, Version};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::xml::Element;
 
+use crate::account::endpoints_to_rows;
 use crate::contacts::new_contact;
 use crate::devices::new_device_row;
 use crate::engine::Engine;
@@ -169,6 +170,10 @@ impl Engine {
         {
             row.set_relation(crate::tables::RelationCode::Accepted);
             accepted_now = true;
+        }
+        if let Some(link) = said.introduction.as_ref().filter(|_| row.is_accepted() && row.server_pin.is_none()) {
+            row.server_pin = link.pin.map(|pin| pin.to_vec());
+            row.server_endpoints = endpoints_to_rows(&link.endpoints);
         }
         let saved = match said.has_words() {
             true => self.put_received(&mut tx, who, &mut row, device, message, said).await?,
