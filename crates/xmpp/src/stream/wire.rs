@@ -8,7 +8,11 @@ use super::error::{Ending, Misbehaviour, StreamCondition, StreamError};
 use super::header::Outgoing;
 use crate::ns;
 use crate::stanza::Kind;
-use crate::xml::{Element, Frame, Limits, StreamHeader, StreamScanner, Token, escape_text};
+use crate::xml::{Element, Frame, Limits, StreamHeader, StreamScanner, Token, XmlError, escape_text};
+
+/// Bytes that a peer may send while nobody reads, for example while a question to the caller is open. More than a peer
+/// sends who waits for answers as RFC 6120 §6.4 says.
+const MAX_UNREAD_BYTES: usize = 1 << 20;
 
 /// How far a stream is from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(super) enum Incoming {
 pub(super) struct Wire {
     content_ns: &'static str,
     scanner: StreamScanner,
+    /// Bytes pushed since the scanner was last asked.
+    unread_bytes: usize,
     out: Vec<u8>,
     pub(super) entropy: Entropy,
     header_sent: bool,
@@ -45,6 +51,7 @@ impl Wire {
         Wire {
             content_ns,
             scanner: StreamScanner::new(limits),
+            unread_bytes: 0,
             out: Vec::new(),
             entropy: Entropy::new(seed),
             header_sent: false,
@@ -65,13 +72,20 @@ impl Wire {
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        if self.phase != Phase::Over {
-            self.scanner.push(bytes);
+        if self.phase == Phase::Over {
+            return;
         }
+        self.unread_bytes = self.unread_bytes.saturating_add(bytes.len());
+        if self.unread_bytes > MAX_UNREAD_BYTES {
+            self.fail(XmlError::TooLarge.into());
+            return;
+        }
+        self.scanner.push(bytes);
     }
 
     /// The next token; the peer's closing tag, its stream error and XML errors are dealt with here.
     pub(super) fn poll(&mut self) -> Option<Incoming> {
+        self.unread_bytes = 0;
         while self.phase != Phase::Over {
             match self.scanner.poll() {
                 Ok(Some(Token::Open(header))) => return Some(Incoming::Header(header)),

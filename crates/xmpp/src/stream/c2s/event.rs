@@ -100,7 +100,8 @@ pub enum ResponderEvent {
     },
     /// Acknowledgements are on (XEP-0198).
     AcksEnabled,
-    /// A stanza from the client. Its `from` is absent or true. Say `handled` once responsibility for it is taken.
+    /// A stanza from the client. Its `from` is absent or true. Say `handled` once responsibility for it is taken, also
+    /// where that means to refuse or to drop it: the client's question about it is answered only then.
     Stanza(Frame),
     /// The stream is over. Write what `poll_output` returns and close the connection.
     Ended(Ending),
@@ -178,7 +179,7 @@ pub enum InitiatorEvent {
     },
     /// The server has taken responsibility for these stanzas, oldest first: the ids given to `send`.
     Acknowledged(Vec<u64>),
-    /// A stanza from the server. Say `handled` once it is safe.
+    /// A stanza from the server. Say `handled` once it is safe, also where that means to drop it.
     Stanza(Frame),
     /// The stream is over. Write what `poll_output` returns and close the connection.
     Ended(Ending),

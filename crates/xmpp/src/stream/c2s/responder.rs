@@ -57,7 +57,7 @@ pub(super) enum State {
 pub struct Responder {
     pub(super) config: Arc<ResponderConfig>,
     pub(super) wire: Wire,
-    tls: Option<Box<TlsFacts>>,
+    pub(super) tls: Option<Box<TlsFacts>>,
     pub(super) state: State,
     /// Which of the configured domains the client asked for.
     domain: Option<usize>,

@@ -80,13 +80,19 @@ impl Responder {
                 self.wire.set_limits(self.config.limits);
                 self.wire.restart();
                 self.state = State::AwaitHeader(Stage::Authenticated);
-                self.username = None;
+                self.forget_login();
                 Ok(ResponderEvent::Authenticated { username: done.username, client_key: done.client_key })
             }),
             ("abort", State::AwaitInitialResponse(_) | State::AwaitProof(_)) => Err(SaslCondition::Aborted),
             _ => return Err(Misbehaviour::UnexpectedElement.into()),
         };
         Ok(Some(outcome.unwrap_or_else(|condition| self.refuse_login(condition, Stage::Secure))))
+    }
+
+    /// What only the login needed; a session lasts for days.
+    fn forget_login(&mut self) {
+        self.username = None;
+        self.tls = None;
     }
 
     fn handle_auth(&mut self, frame: &Frame) -> Option<ResponderEvent> {
