@@ -26,7 +26,7 @@ impl ClientSession {
         let Bound { handle, in_flight, directed, done_rows, .. } = *bound;
         self.core.registry.unbind(&handle);
         let queued = handle.mailbox.close();
-        if handle.is_available() {
+        if handle.is_available() || directed.is_some() {
             let gone = Element::new("presence", xmpp::ns::CLIENT)
                 .with_attr("type", "unavailable")
                 .with_attr("from", handle.jid.as_str());

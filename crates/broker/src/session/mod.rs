@@ -228,6 +228,7 @@ impl ClientSession {
             self.handle_event(event).await;
             self.land_acknowledged();
         }
+        self.land_acknowledged(); // an acknowledgement alone is no event
         self.handle_mail().await;
         self.after_landing().await;
         self.settle();

@@ -1,0 +1,109 @@
+//! Every bound on what a client can do (security-design §6); each test sets its own.
+
+use std::time::Duration;
+
+use super::world;
+use crate::rate::Rate;
+use crate::testing::World;
+
+fn limited(configure: impl Fn(&mut crate::Limits)) -> World {
+    let world = World::with_config(1, &["north.example"], |config| configure(&mut config.limits));
+    world.register("alice@north.example");
+    world.register("bob@north.example");
+    world
+}
+
+#[test]
+fn a_client_over_its_rate_is_not_read_and_loses_nothing() {
+    let mut world = limited(|l| l.client_stanzas = Rate { per_second: 10, burst: 20 });
+    let alice = world.online("alice@north.example", "desk");
+    let bob = world.online("bob@north.example", "phone");
+    world.take(bob);
+    for _ in 0..30 {
+        world.client(alice).send("<message to='bob@north.example' type='chat'><body>x</body></message>");
+    }
+    world.settle();
+    let now = world.now();
+    let pause = world.client(alice).session().and_then(crate::ClientSession::read_pause);
+    assert!(pause.is_some_and(|until| until > now), "31 stanzas, 20 allowed at once");
+    assert_eq!(world.take(bob).len(), 30);
+    world.advance(Duration::from_secs(2));
+    let pause = world.client(alice).session().and_then(crate::ClientSession::read_pause);
+    assert_eq!(pause, None);
+    let pause = world.client(bob).session().and_then(crate::ClientSession::read_pause);
+    assert_eq!(pause, None, "nobody else waits");
+}
+
+#[test]
+fn bytes_are_limited_like_stanzas() {
+    let mut world = limited(|l| l.client_bytes = Rate { per_second: 1000, burst: 5000 });
+    let alice = world.online("alice@north.example", "desk");
+    let body = "x".repeat(10_000);
+    world.send(alice, &format!("<message to='bob@north.example' type='chat'><body>{body}</body></message>"));
+    let pause = world.client(alice).session().and_then(crate::ClientSession::read_pause);
+    assert!(pause.is_some());
+}
+
+#[test]
+fn sessions_per_account_are_limited() {
+    let mut world = limited(|l| l.sessions_per_account = 2);
+    for resource in ["a", "b"] {
+        let client = world.connect("alice@north.example", resource);
+        assert!(world.client(client).ready);
+    }
+    let third = world.connect("alice@north.example", "c");
+    assert!(!world.client(third).ready);
+    let again = world.connect("alice@north.example", "a");
+    assert!(world.client(again).ready, "replacing one's own session is always possible");
+}
+
+#[test]
+fn a_connection_that_does_not_sign_in_is_closed() {
+    let world = world(2);
+    let broker = world.broker("north.example");
+    let wake: crate::Wake = std::sync::Arc::new(|| ());
+    let session = broker.accept_client(xmpp::stream::Transport::Plain, wake);
+    assert_eq!(session.next_timeout(), Some(world.now() + Duration::from_secs(30)));
+}
+
+#[test]
+fn a_silent_client_is_asked_and_then_counts_as_gone() {
+    let mut world = world(3);
+    let alice = world.online("alice@north.example", "desk");
+    world.advance(Duration::from_secs(290));
+    assert!(world.take(alice).is_empty());
+    world.advance(Duration::from_secs(20));
+    assert!(world.take(alice).iter().any(|s| s.child("ping", "urn:xmpp:ping").is_some()), "asked (XEP-0199)");
+    assert!(world.client(alice).session().is_some(), "its acknowledgement is a sign of life");
+    world.freeze(alice);
+    world.advance(Duration::from_secs(400));
+    assert!(world.client(alice).session().is_none());
+    assert_eq!(world.broker("north.example").session_count(), 0);
+}
+
+#[test]
+fn directed_presence_is_limited() {
+    let mut world = limited(|l| l.directed_presence = 2);
+    let alice = world.online("alice@north.example", "desk");
+    for n in 0..3 {
+        world.send(alice, &format!("<presence to='x{n}@north.example/r'/>"));
+    }
+    let got = world.take(alice);
+    assert_eq!(got.last().and_then(super::condition), Some("resource-constraint"));
+}
+
+/// Guessing is slowed down and nobody is locked out.
+#[test]
+fn a_login_after_many_failures_waits() {
+    let mut world = world(4);
+    let broker = world.broker("north.example").clone();
+    for _ in 0..6 {
+        broker.login_pace.failed("alice@north.example", world.now());
+    }
+    let alice = world.connect("alice@north.example", "desk");
+    assert!(!world.client(alice).ready, "held back");
+    world.advance(Duration::from_secs(11));
+    assert!(world.client(alice).ready, "and let in with the right password");
+    let bob = world.connect("bob@north.example", "phone");
+    assert!(world.client(bob).ready, "others do not wait");
+}

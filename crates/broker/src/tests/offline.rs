@@ -1,0 +1,174 @@
+//! Messages for people who are away, and what an acknowledgement is worth (XEP-0160, XEP-0198).
+
+use std::time::Duration;
+
+use super::{condition, ids, world};
+use crate::offline;
+use crate::testing::{World, run};
+
+fn message(to: &str, id: &str) -> String {
+    format!("<message to='{to}' type='chat' id='{id}'><body>secret words {id}</body></message>")
+}
+
+fn messages(world: &mut World, client: usize) -> Vec<String> {
+    let got = world.take(client);
+    ids(&got.into_iter().filter(|s| s.name() == "message").collect::<Vec<_>>()).into_iter().map(str::to_owned).collect()
+}
+
+/// Signs bob in and returns the ids of the messages that waited for him.
+fn bob_reads(world: &mut World, resource: &str) -> Vec<String> {
+    let bob = world.connect("bob@north.example", resource);
+    world.send(bob, "<presence/>");
+    messages(world, bob)
+}
+
+#[test]
+fn messages_wait_in_order_and_say_when_they_came() {
+    let mut world = world(1);
+    let alice = world.online("alice@north.example", "desk");
+    for id in ["1", "2", "3"] {
+        world.send(alice, &message("bob@north.example", id));
+        world.advance(Duration::from_secs(1));
+    }
+    let bob = world.connect("bob@north.example", "phone");
+    assert!(world.take(bob).is_empty(), "not before initial presence");
+    world.send(bob, "<presence><priority>-1</priority></presence>");
+    assert!(messages(&mut world, bob).is_empty(), "not with a negative priority");
+    world.send(bob, "<presence/>");
+    let got = world.take(bob);
+    let got: Vec<_> = got.into_iter().filter(|s| s.name() == "message").collect();
+    assert_eq!(ids(&got), ["1", "2", "3"]);
+    let delay = got[0].child("delay", "urn:xmpp:delay").expect("a delay stamp");
+    assert_eq!(delay.attr("from"), Some("north.example"));
+    assert_eq!(delay.attr("stamp").map(str::len), Some("2026-05-28T20:26:40.000Z".len()));
+    // they are gone now
+    world.cut(bob);
+    assert!(bob_reads(&mut world, "other").is_empty());
+}
+
+#[test]
+fn a_client_without_acknowledgements_gets_them_once() {
+    let mut world = world(2);
+    let alice = world.online("alice@north.example", "desk");
+    world.send(alice, &message("bob@north.example", "1"));
+    let bob = world.connect_with("bob@north.example", "old", false);
+    world.send(bob, "<presence/>");
+    assert_eq!(messages(&mut world, bob), ["1"]);
+    world.cut(bob);
+    assert!(bob_reads(&mut world, "new").is_empty());
+}
+
+/// A killed client must not lose offline messages while its old session lingers.
+#[test]
+fn what_a_dead_client_never_acknowledged_is_still_there() {
+    let mut world = world(3);
+    let alice = world.online("alice@north.example", "desk");
+    world.send(alice, &message("bob@north.example", "1"));
+    let dead = world.connect("bob@north.example", "phone");
+    world.client(dead).handles = false;
+    world.send(dead, "<presence/>");
+    assert_eq!(messages(&mut world, dead), ["1"]);
+    world.freeze(dead);
+    // the new session comes while the old one still looks alive, under the same name and under another one
+    let again = world.connect("bob@north.example", "laptop");
+    world.send(again, "<presence/>");
+    world.take(again);
+    world.advance(Duration::from_secs(400));
+    assert_eq!(messages(&mut world, again), ["1"], "handed on when the old session was found dead");
+}
+
+#[test]
+fn a_replaced_session_hands_on_what_it_did_not_acknowledge() {
+    let mut world = world(4);
+    let alice = world.online("alice@north.example", "desk");
+    let dead = world.online("bob@north.example", "phone");
+    world.freeze(dead);
+    world.send(alice, &message("bob@north.example", "1"));
+    world.send(alice, &message("bob@north.example/phone", "2"));
+    assert_eq!(bob_reads(&mut world, "phone"), ["1", "2"]);
+}
+
+#[test]
+fn a_live_message_that_was_never_acknowledged_goes_to_who_came_later() {
+    let mut world = world(5);
+    let alice = world.online("alice@north.example", "desk");
+    let desk = world.online("bob@north.example", "desk");
+    let dead = world.online("bob@north.example", "phone");
+    world.take(desk);
+    world.advance(Duration::from_secs(1));
+    world.freeze(dead);
+    world.send(alice, &message("bob@north.example", "both"));
+    world.send(alice, &message("bob@north.example/phone", "phone"));
+    assert_eq!(messages(&mut world, desk), ["both"]);
+    world.cut(dead);
+    assert_eq!(messages(&mut world, desk), ["phone"], "what desk has is not repeated to it");
+    let after = bob_reads(&mut world, "phone");
+    assert_eq!(after, ["both"], "the device that missed it finds it at its next sign-in");
+}
+
+#[test]
+fn what_means_nothing_later_is_dropped_and_a_full_queue_says_so() {
+    let mut world = World::with_config(6, &["north.example"], |c| c.limits.offline_bytes = 300);
+    world.register("alice@north.example");
+    world.register("bob@north.example");
+    let alice = world.online("alice@north.example", "desk");
+    let typing = "<message to='bob@north.example' type='chat' id='t'>\
+        <composing xmlns='http://jabber.org/protocol/chatstates'/></message>";
+    world.send(alice, typing);
+    world.send(alice, &message("bob@north.example", "1"));
+    assert!(world.take(alice).is_empty());
+    world.send(alice, &message("bob@north.example", "2"));
+    world.send(alice, &message("bob@north.example", "3"));
+    let got = world.take(alice);
+    assert_eq!(got.last().and_then(condition), Some("service-unavailable"));
+    let kept = bob_reads(&mut world, "phone");
+    assert_eq!(kept.first().map(String::as_str), Some("1"));
+    // reading makes room again
+    world.send(alice, "<message to='bob@north.example/phone' type='error' id='e'/>");
+    let bob = 1;
+    world.cut(bob);
+    world.send(alice, &message("bob@north.example", "4"));
+    assert_eq!(bob_reads(&mut world, "phone"), ["4"]);
+}
+
+#[test]
+fn a_slow_reader_overflows_into_the_store_and_catches_up_in_order() {
+    let mut world = World::with_config(7, &["north.example"], |c| c.limits.session_queue_count = 5);
+    world.register("alice@north.example");
+    world.register("bob@north.example");
+    let alice = world.online("alice@north.example", "desk");
+    let bob = world.online("bob@north.example", "phone");
+    world.freeze(bob);
+    let sent: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+    for id in &sent {
+        world.send(alice, &message("bob@north.example", id));
+    }
+    world.thaw(bob);
+    assert_eq!(messages(&mut world, bob), sent);
+}
+
+#[test]
+fn many_messages_are_read_in_batches() {
+    let mut world = world(8);
+    let alice = world.online("alice@north.example", "desk");
+    let sent: Vec<String> = (0..250).map(|n| n.to_string()).collect();
+    for id in &sent {
+        world.send(alice, &message("bob@north.example", id));
+    }
+    assert_eq!(bob_reads(&mut world, "phone"), sent);
+    assert!(bob_reads(&mut world, "again").is_empty());
+}
+
+#[test]
+fn old_messages_become_unreadable() {
+    let mut world = world(9);
+    let alice = world.online("alice@north.example", "desk");
+    world.send(alice, &message("bob@north.example", "old"));
+    world.advance(Duration::from_secs(20 * 86_400));
+    let alice = world.online("alice@north.example", "desk");
+    world.send(alice, &message("bob@north.example", "new"));
+    assert_eq!(run(offline::expire(world.broker("north.example"))), Ok(0));
+    world.advance(Duration::from_secs(12 * 86_400));
+    assert_eq!(run(offline::expire(world.broker("north.example"))), Ok(1));
+    assert_eq!(bob_reads(&mut world, "phone"), ["new"]);
+}
