@@ -32,9 +32,7 @@ async fn info(core: &Core, request: &IqRequest<'_>, node: Option<&str>) -> Resul
     let info = match (&request.target, node) {
         (IqTarget::Server, None) => server(core),
         (IqTarget::Server, Some(node)) => command(node).ok_or(Condition::ItemNotFound)?,
-        (IqTarget::Service(name), None) if name == "upload" => {
-            xep::upload::info("Files", core.config.upload.max_bytes)
-        }
+        (IqTarget::Service(name), None) if name == "upload" => xep::upload::info("Files", core.config.upload.max_bytes),
         (IqTarget::Service(_), _) => return Err(Condition::ItemNotFound),
         (IqTarget::Account(account), node) => account_info(core, account, request.from, node).await?,
     };

@@ -54,6 +54,7 @@ pub mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod upload;
+pub mod web;
 
 #[cfg(test)]
 mod tests;

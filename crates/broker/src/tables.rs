@@ -174,6 +174,9 @@ pub struct InviteRow {
     /// When it ends, in milliseconds since the Unix epoch.
     #[prost(int64, tag = "6")]
     pub expires_at: i64,
+    /// The invitation is to the inviter's contact list, and only besides to an account.
+    #[prost(bool, tag = "7")]
+    pub is_contact: bool,
 }
 
 /// What was used up on one day.

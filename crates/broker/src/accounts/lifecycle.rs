@@ -9,9 +9,7 @@ use super::{AccountError, names, password};
 use crate::Core;
 use crate::invites;
 use crate::session::month_of;
-use crate::tables::{
-    ACCOUNTS, ACCOUNTS_OWNER, AccountRow, INVITE_QUOTA, InviteRow, OFFLINE, OFFLINE_QUOTA, ROSTER,
-};
+use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, INVITE_QUOTA, InviteRow, OFFLINE, OFFLINE_QUOTA, ROSTER};
 
 /// How often a decision is taken again because somebody else was faster.
 const ATTEMPTS: usize = 5;
@@ -30,6 +28,10 @@ pub async fn create(
     token: Option<&str>,
 ) -> Result<BareJid, AccountError> {
     let address = names::parse(core, typed_name)?;
+    // looked at before the slow part, so that asking for names costs nothing but a look
+    if !names::is_free(core, &address, token).await? {
+        return Err(AccountError::NameTaken);
+    }
     let verifiers = password::verifiers(core, password)?;
     for _ in 0..ATTEMPTS {
         let key = ACCOUNTS.row(ACCOUNTS_OWNER, address.as_str().as_bytes());

@@ -13,10 +13,39 @@ const MAX_LEN: usize = 64;
 
 /// Localparts that look like the operator or a service (RFC 2142, and what people take for one).
 pub const RESERVED: &[&str] = &[
-    "abuse", "account", "admin", "administrator", "billing", "broker", "daemon", "help", "hostmaster", "info", "invite",
-    "mailer-daemon", "moderator", "nobody", "noreply", "no-reply", "official", "operator", "postmaster", "registrar",
-    "root", "security", "server", "service", "staff", "support", "sysadmin", "system", "upload", "waxwing",
-    "webmaster", "www", "xmpp",
+    "abuse",
+    "account",
+    "admin",
+    "administrator",
+    "billing",
+    "broker",
+    "daemon",
+    "help",
+    "hostmaster",
+    "info",
+    "invite",
+    "mailer-daemon",
+    "moderator",
+    "nobody",
+    "noreply",
+    "no-reply",
+    "official",
+    "operator",
+    "postmaster",
+    "registrar",
+    "root",
+    "security",
+    "server",
+    "service",
+    "staff",
+    "support",
+    "sysadmin",
+    "system",
+    "upload",
+    "waxwing",
+    "webmaster",
+    "www",
+    "xmpp",
 ];
 
 /// Turns what somebody typed into the address of an account: enforced as RFC 7622 §3.3 demands, then by our own rules.
@@ -28,7 +57,8 @@ pub const RESERVED: &[&str] = &[
 ///
 /// [`AccountError::InvalidName`], or [`AccountError::NameTaken`] for a reserved one.
 pub fn parse(core: &Core, typed: &str) -> Result<BareJid, AccountError> {
-    let address = BareJid::from_parts(Some(typed.trim()), &core.config.domain).map_err(|_| AccountError::InvalidName)?;
+    let address =
+        BareJid::from_parts(Some(typed.trim()), &core.config.domain).map_err(|_| AccountError::InvalidName)?;
     let name = address.localpart().unwrap_or_default();
     if name.len() > MAX_LEN || mixes_scripts(name) || !name.contains(char::is_alphanumeric) {
         return Err(AccountError::InvalidName);

@@ -16,11 +16,8 @@ use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};
 #[must_use]
 pub fn command_items(core: &Core) -> Items {
     let Ok(jid) = Jid::parse(&core.config.domain) else { return Items::default() };
-    let item = |node: &str, name: &str| Item {
-        jid: jid.clone(),
-        node: Some(node.to_owned()),
-        name: Some(name.to_owned()),
-    };
+    let item =
+        |node: &str, name: &str| Item { jid: jid.clone(), node: Some(node.to_owned()), name: Some(name.to_owned()) };
     let items = vec![item(COMMAND_INVITE, "Invite user"), item(COMMAND_CREATE_ACCOUNT, "Create account")];
     Items { node: Some(NS.to_owned()), items }
 }
@@ -40,11 +37,15 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
     let inviter = request.from.bare();
     let spec = match (step.node.as_str(), step.action, &step.form) {
         (COMMAND_INVITE | COMMAND_CREATE_ACCOUNT, Action::Cancel, _) => return respond(step, Progress::Canceled, None),
-        (COMMAND_INVITE, ..) => Ok(Spec { inviter: Some(inviter), is_contact: true, subscribes: true, ..Spec::default() }),
+        (COMMAND_INVITE, ..) => {
+            Ok(Spec { inviter: Some(inviter), is_contact: true, subscribes: true, ..Spec::default() })
+        }
         (COMMAND_CREATE_ACCOUNT, _, None) => {
             return respond(step, Progress::Executing, Some(create_account_form()));
         }
-        (COMMAND_CREATE_ACCOUNT, _, Some(form)) => account_spec(core, form).map(|spec| Spec { inviter: Some(inviter), ..spec }),
+        (COMMAND_CREATE_ACCOUNT, _, Some(form)) => {
+            account_spec(core, form).map(|spec| Spec { inviter: Some(inviter), ..spec })
+        }
         _ => return Condition::ItemNotFound.into(),
     };
     let made = match spec {
@@ -53,8 +54,7 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
     };
     match made {
         Ok(invite) => {
-            let told =
-                Invitation { uri: invite.uri, landing_url: invite.landing_url, expire: Some(invite.expires_at) };
+            let told = Invitation { uri: invite.uri, landing_url: invite.landing_url, expire: Some(invite.expires_at) };
             respond(step, Progress::Completed, Some(told.to_form()))
         }
         Err(error) => {

@@ -1,21 +1,32 @@
 //! What an invitation looks like in a message or on paper.
 
 use xep::uri::{Action, Link};
-use xmpp::jid::Jid;
+use xmpp::jid::{BareJid, Jid};
 
-use super::Spec;
 use crate::Core;
+use crate::tables::InviteRow;
 
-/// Makes the `xmpp:` link (XEP-0401 §5.1 and §5.4), with the pin and the places of a broker that DNS does not know.
-pub(super) fn uri(core: &Core, spec: &Spec, token: &str) -> Option<String> {
-    let (address, action) = match (&spec.inviter, spec.is_contact, &spec.address) {
-        (Some(inviter), true, _) => (inviter.to_jid(), Action::Roster),
-        (_, _, Some(address)) => (address.to_jid(), Action::Register),
+/// Makes the `xmpp:` link of an invitation (XEP-0401 §5.1 and §5.4).
+pub(crate) fn uri(core: &Core, invite: &InviteRow) -> Option<String> {
+    let parse = |jid: &Option<String>| jid.as_deref().and_then(|j| Jid::parse(j).ok());
+    let (address, action) = match (parse(&invite.inviter), invite.is_contact, parse(&invite.jid)) {
+        (Some(inviter), true, _) => (inviter, Action::Roster),
+        (_, _, Some(address)) => (address, Action::Register),
         _ => (Jid::parse(&core.config.domain).ok()?, Action::Register),
     };
     let mut link = Link::new(address, action);
-    link.ibr = link.action == Action::Roster;
-    link.preauth = Some(token.to_owned());
+    link.ibr = link.action == Action::Roster && invite.may_register;
+    link.preauth = Some(invite.token.clone());
+    finish(core, link)
+}
+
+/// Makes the `xmpp:` link that names an account of ours, for signing in.
+pub(crate) fn account_uri(core: &Core, account: &BareJid) -> Option<String> {
+    finish(core, Link::new(account.to_jid(), Action::Identify))
+}
+
+/// Adds the pin and the places of a broker that DNS and certificate authorities do not know.
+fn finish(core: &Core, mut link: Link) -> Option<String> {
     link.pin = core.config.invites.pin;
     link.at.clone_from(&core.config.invites.at);
     link.to_text().ok()
@@ -23,12 +34,5 @@ pub(super) fn uri(core: &Core, spec: &Spec, token: &str) -> Option<String> {
 
 /// Makes the address of the page.
 pub(super) fn landing_url(core: &Core, token: &str) -> Option<String> {
-    Some(format!("{}/invite/{token}", core.config.invites.web_base.as_ref()?))
-}
-
-/// Makes the `xmpp:` link of an invitation that is on disk, for the page.
-pub(crate) fn uri_of(core: &Core, invite: &crate::tables::InviteRow, is_contact: bool) -> Option<String> {
-    let parse = |jid: &Option<String>| jid.as_deref().and_then(|j| xmpp::jid::BareJid::parse(j).ok());
-    let spec = Spec { inviter: parse(&invite.inviter), is_contact, address: parse(&invite.jid), ..Spec::default() };
-    uri(core, &spec, &invite.token)
+    Some(format!("{}{}{token}", core.config.invites.web_base.as_ref()?, crate::web::INVITE_PATH))
 }

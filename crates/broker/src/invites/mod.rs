@@ -20,12 +20,15 @@ use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 
 pub use commands::{command_items, handle};
-pub use redeem::{lookup, redeem_subscription};
+pub(crate) use link::{account_uri, uri};
 pub(crate) use redeem::{connect, redeem_for, remove_of, reservation};
+pub use redeem::{lookup, redeem_subscription};
 
 use crate::Core;
 use crate::accounts::password::{STRONG_LEN, random_letters};
-use crate::tables::{DayQuotaRow, INVITE_QUOTA, INVITES, INVITES_OWNER, InviteRow, RESERVED, RESERVED_OWNER, ReservedRow};
+use crate::tables::{
+    DayQuotaRow, INVITE_QUOTA, INVITES, INVITES_OWNER, InviteRow, RESERVED, RESERVED_OWNER, ReservedRow,
+};
 
 /// What an operator can choose about invitations, and what links need to say.
 #[derive(Clone)]
@@ -149,8 +152,9 @@ pub async fn create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
         jid: spec.address.as_ref().map(|j| j.as_str().to_owned()),
         subscribes: spec.subscribes,
         expires_at: expires_at.as_millis(),
+        is_contact: spec.is_contact,
     };
-    let uri = link::uri(core, spec, &token).ok_or(InviteError::TooLong)?;
+    let uri = link::uri(core, &row).ok_or(InviteError::TooLong)?;
     let landing_url = link::landing_url(core, &token);
     transaction.put(&INVITES.row(INVITES_OWNER, token.as_bytes()), row.encode_to_vec());
     transaction.commit().await?;

@@ -74,7 +74,7 @@ pub async fn redeem_subscription(
     let now = core.env.now().as_millis();
     let Some((value, invite)) = read(core, token).await? else { return Ok(false) };
     let is_theirs = invite.inviter.as_deref() == Some(account.as_str());
-    if !is_theirs || !invite.subscribes || invite.expires_at <= now || contact == account {
+    if !is_theirs || !invite.is_contact || !invite.subscribes || invite.expires_at <= now || contact == account {
         return Ok(false);
     }
     let key = INVITES.row(INVITES_OWNER, token.as_bytes());
@@ -123,11 +123,7 @@ pub(crate) async fn reservation(core: &Core, address: &BareJid) -> Result<Option
 }
 
 /// Removes what an invitation keeps besides its own row: the name, unless another invitation keeps it by now.
-pub(super) async fn delete(
-    core: &Core,
-    transaction: &mut Transaction,
-    invite: &InviteRow,
-) -> Result<(), StoreError> {
+pub(super) async fn delete(core: &Core, transaction: &mut Transaction, invite: &InviteRow) -> Result<(), StoreError> {
     let Some(jid) = &invite.jid else { return Ok(()) };
     let key = RESERVED.row(RESERVED_OWNER, jid.as_bytes());
     let Some(value) = core.store.get(&key).await? else { return Ok(()) };

@@ -79,7 +79,12 @@ impl Node {
     }
 
     /// Removes items; returns the ids of those that were there.
-    pub(super) fn remove_items(&mut self, transaction: &mut Transaction, account: &BareJid, ids: &[String]) -> Vec<String> {
+    pub(super) fn remove_items(
+        &mut self,
+        transaction: &mut Transaction,
+        account: &BareJid,
+        ids: &[String],
+    ) -> Vec<String> {
         let (removed, kept) = std::mem::take(&mut self.row.ids).into_iter().partition(|id| ids.contains(id));
         self.row.ids = kept;
         for id in &removed {
@@ -106,7 +111,12 @@ impl Node {
     }
 
     /// Reads an item; `None` when it is not there (any more).
-    pub(super) async fn item(&self, core: &Core, account: &BareJid, id: &str) -> Result<Option<(Item, Timestamp)>, StoreError> {
+    pub(super) async fn item(
+        &self,
+        core: &Core,
+        account: &BareJid,
+        id: &str,
+    ) -> Result<Option<(Item, Timestamp)>, StoreError> {
         if !self.row.ids.iter().any(|known| known == id) {
             return Ok(None);
         }

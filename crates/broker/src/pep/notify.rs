@@ -64,12 +64,7 @@ pub(super) async fn last_item(core: &Core, account: &BareJid, node: &Node, to: &
 
 /// Sends a resource that has become available the newest item of each node that it wants and may read
 /// (XEP-0163 §4.3.4).
-pub(super) async fn last_items(
-    core: &Core,
-    account: &BareJid,
-    to: &Jid,
-    nodes: &[String],
-) -> Result<(), StoreError> {
+pub(super) async fn last_items(core: &Core, account: &BareJid, to: &Jid, nodes: &[String]) -> Result<(), StoreError> {
     let asker = Asker::load(core, account, &to.bare()).await?;
     if !asker.sees_presence() {
         return Ok(());
@@ -86,9 +81,7 @@ pub(super) async fn last_items(
 
 fn message(core: &Core, account: &BareJid, to: &str, event: &Event, at: Option<Timestamp>) -> Element {
     let delay = at.map(|at| {
-        Element::new("delay", "urn:xmpp:delay")
-            .with_attr("from", account.as_str())
-            .with_attr("stamp", at.to_xep0082())
+        Element::new("delay", "urn:xmpp:delay").with_attr("from", account.as_str()).with_attr("stamp", at.to_xep0082())
     });
     Element::new("message", xmpp::ns::CLIENT)
         .with_attr("from", account.as_str())

@@ -25,8 +25,7 @@ impl Asker {
     /// Looks somebody up in the account's contact list.
     pub(super) async fn load(core: &Core, account: &BareJid, from: &BareJid) -> Result<Self, StoreError> {
         let is_owner = from == account;
-        let contact =
-            if is_owner { None } else { roster::load(core, account.as_str(), from.as_str()).await? };
+        let contact = if is_owner { None } else { roster::load(core, account.as_str(), from.as_str()).await? };
         Ok(Self { is_owner, bare: from.clone(), contact })
     }
 

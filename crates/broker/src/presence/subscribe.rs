@@ -10,12 +10,12 @@ use xmpp::xml::Frame;
 
 use super::subscription::{Kind, State, inbound, outbound};
 use super::{pass, presence_element};
-use crate::{Core, invites};
 use crate::mailbox::Delivery;
 use crate::registry::SessionHandle;
 use crate::roster::{self, Change, RosterError};
 use crate::route::Stanza;
 use crate::tables::RosterRow;
+use crate::{Core, invites};
 
 impl RosterRow {
     pub(crate) fn state(&self) -> State {
