@@ -3,4 +3,5 @@
 pub mod lab;
 pub mod peers;
 pub mod process;
+pub mod raw;
 pub mod scratch;
