@@ -334,6 +334,23 @@ both_profiles! {
         assert!(!alice.send(b"3").key_exchange);
     }
 
+    fn a_repeated_key_exchange_must_name_the_same_identity<P: Profile>() {
+        let random = SeededRandom::new(22);
+        let (mut alice, mut bob) = (Party::<P>::new(&random), Party::<P>::new(&random));
+        alice.start(&bob, &random);
+        bob.receive(&alice.send(b"1"), &random).unwrap();
+        let second = alice.send(b"2");
+        let (exchange, message) = P::parse_exchange(&second.bytes).unwrap();
+        let identity = *Device::generate(NOW, &random).identity();
+        let other = super::super::profile::Exchange { identity, ..exchange };
+        let bytes = P::frame_exchange(&other, 1, message.to_vec()).unwrap();
+        let before = bob.snapshot();
+        let refused = bob.receive(&Encrypted { bytes, key_exchange: true }, &random);
+        assert_eq!(refused.unwrap_err(), DecryptError::Undecryptable);
+        assert_eq!(bob.snapshot(), before);
+        bob.receive(&second, &random).unwrap();
+    }
+
     fn a_heartbeat_is_due_once_per_chain_from_fifty_three_on<P: Profile>() {
         let random = SeededRandom::new(16);
         let (mut alice, mut bob) = acquainted::<P>(&random);
@@ -371,6 +388,7 @@ both_profiles! {
         assert!(!bob.sessions.is_ready(NOW), "receive-only");
         bob.receive(&carol.send(b"still the same chain"), &random).unwrap();
         bob.restart();
+        bob.receive(&carol.send(b"and after a restart"), &random).unwrap();
         assert!(!bob.sessions.is_ready(NOW), "still receive-only");
 
         let answer = bob.sessions.encrypt_reply(&bob.device, &reply, &[0; 32]).unwrap();
