@@ -1,1 +1,35 @@
-//! (in progress)
+//! `waxwingd`: the broker program.
+//!
+//! A library with a thin `main`, so that demonstrations and tests can run brokers in their own process:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use waxwingd::{Server, Settings};
+//!
+//! let mut settings = Settings::in_memory();
+//! settings.domain = Some("north.example".into());
+//! let server = Server::start(settings).await?;
+//! println!("{} is at {}", server.domain(), server.invite().await?.link);
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`settings`] | everything that can be chosen, with its defaults |
+//! | [`server`] | starting and stopping: store, key, certificate, name, ports, links |
+//! | `connection` | one task per connection; dialling other servers; web pages and files |
+//! | [`error`] | why a broker does not start, and what to do |
+//!
+//! Deliberately absent: what is spoken on a connection (crate `broker`), TLS (crate `net`), what lies on the disk (crate
+//! `store`), and any way to decrypt messages: the dependency graph of this program has none.
+
+mod connection;
+pub mod error;
+pub mod server;
+pub mod settings;
+
+pub use error::StartError;
+pub use server::{Addresses, Facts, Invite, PeerError, Server};
+pub use settings::{Direction, Ports, Settings, Storage, Tap};

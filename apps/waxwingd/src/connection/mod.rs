@@ -1,0 +1,55 @@
+//! One task per connection: bytes from TLS to a session of the broker and back.
+//!
+//! Knows: sockets, TLS, and when to call a session. Lacks: what is spoken; sessions are `broker`'s. A sleeping connection
+//! costs its session, what TLS remembers, and no buffer: bytes are read into the stack when they are there, and
+//! everything that a session has to say at once is written as one piece.
+
+mod accept;
+mod dial;
+mod drive;
+mod session;
+mod web;
+
+use broker::Broker;
+use net::dial::Dialler;
+use net::tls::{ClientTls, ServerTls};
+use xmpp::stream::{DomainCheck, TlsFacts};
+
+pub(crate) use accept::{Start, serve_clients, serve_https, serve_servers};
+pub(crate) use dial::start_dialling;
+
+use crate::server::shutdown::Stopping;
+use crate::settings::{Direction, FederationSettings, Tap};
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) broker: Broker,
+    pub(crate) client_tls: ServerTls,
+    pub(crate) server_tls: ServerTls,
+    pub(crate) https_tls: ServerTls,
+    pub(crate) dial_tls: ClientTls,
+    pub(crate) dialler: Dialler,
+    pub(crate) federation: FederationSettings,
+    pub(crate) tap: Option<Tap>,
+    pub(crate) stopping: Stopping,
+}
+
+impl Shared {
+    fn tap(&self, direction: Direction, bytes: &[u8]) {
+        if let Some(tap) = &self.tap {
+            tap(direction, bytes);
+        }
+    }
+
+    /// Lets a certificate count only for domains that the settings permit. Peers with a configured pin are recognised
+    /// by the broker itself.
+    fn permitted(&self, mut facts: TlsFacts) -> TlsFacts {
+        if let Some(certificate) = &mut facts.peer_certificate {
+            let federation = self.federation.clone();
+            let check = certificate.verified_domain_check.clone();
+            certificate.verified_domain_check =
+                DomainCheck::new(move |domain| federation.permits(domain) && check.verifies(domain));
+        }
+        facts
+    }
+}

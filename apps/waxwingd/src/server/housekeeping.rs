@@ -1,0 +1,63 @@
+//! What is done now and then: forgetting what is over, renewing the certificate.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use net::identity::ReloadableIdentity;
+use xmpp::time::Timestamp;
+
+use super::certificate;
+use crate::connection::Shared;
+use crate::settings::CertificateFiles;
+
+/// How often.
+const INTERVAL: Duration = Duration::from_secs(6 * 3600);
+
+/// Runs until the broker stops.
+pub(super) async fn run(shared: Weak<Shared>, identity: Arc<ReloadableIdentity>, files: Option<CertificateFiles>) {
+    loop {
+        let Some(stopping) = shared.upgrade().map(|shared| shared.stopping.clone()) else { return };
+        tokio::select! {
+            () = stopping.wait() => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        forget(&shared).await;
+        renew(&shared, &identity, files.as_ref()).await;
+    }
+}
+
+/// Forgets what is over. What fails now is tried again next time.
+async fn forget(shared: &Shared) {
+    let core = shared.broker.core();
+    if broker::invites::forget_expired(core).await.is_err()
+        || broker::upload::forget_expired(core).await.is_err()
+    {
+        tracing::warn!("the store did not let go of what is over; this is tried again later");
+    }
+}
+
+/// Takes a new certificate into use when there is one: a file that was replaced, or one of our own.
+async fn renew(shared: &Shared, identity: &ReloadableIdentity, files: Option<&CertificateFiles>) {
+    let now: Timestamp = shared.broker.env.now();
+    let renewed = match files {
+        Some(files) => certificate::read_files(files).ok(),
+        None => renew_own(shared, now).await,
+    };
+    match renewed {
+        Some(renewed) if renewed.facts() != identity.choose(None).facts() => identity.replace(renewed, Vec::new()),
+        Some(_) => {}
+        None if files.is_some() => tracing::warn!("the certificate files cannot be used; the old certificate stays"),
+        None => {}
+    }
+}
+
+async fn renew_own(shared: &Shared, now: Timestamp) -> Option<net::identity::Identity> {
+    let mut row = certificate::load(&shared.broker.store).await.ok()??;
+    if !row.needs_renewal(now) {
+        return None;
+    }
+    row.renew(now).ok()?;
+    row.save(&shared.broker.store).await.ok()?;
+    row.identity().ok()
+}

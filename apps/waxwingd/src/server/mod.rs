@@ -1,0 +1,207 @@
+//! [`Server`]: a running broker, from its settings to the last byte of its shutdown.
+
+mod certificate;
+pub mod disk;
+mod housekeeping;
+mod links;
+mod name;
+mod peers;
+pub(crate) mod shutdown;
+mod start;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Broker;
+use broker::invites::{InviteError, Spec};
+use net::certificate::Pin;
+use net::identity::ReloadableIdentity;
+use xmpp::time::Timestamp;
+
+use crate::connection::Shared;
+use crate::error::StartError;
+use crate::settings::Settings;
+
+pub use disk::Found;
+pub use links::parse_peer;
+pub use name::{canonical, hostname, own_name};
+pub use peers::PeerError;
+use shutdown::Tasks;
+
+/// How long connections have to end when the broker stops.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// Where a broker listens, with the ports that were chosen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// Clients, STARTTLS.
+    pub client: SocketAddr,
+    /// Clients, direct TLS.
+    pub client_tls: SocketAddr,
+    /// Servers, STARTTLS.
+    pub server: SocketAddr,
+    /// Servers, direct TLS.
+    pub server_tls: SocketAddr,
+    /// Web pages and files.
+    pub https: SocketAddr,
+}
+
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Addresses(<redacted>)")
+    }
+}
+
+/// An invitation to hand on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// The `xmpp:` link.
+    pub link: String,
+    /// The page that shows the same.
+    pub page: Option<String>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for Invite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Invite(<redacted>)")
+    }
+}
+
+/// What others can know about a running broker.
+#[derive(Clone)]
+pub struct Facts {
+    /// The domain that accounts live under.
+    pub domain: String,
+    /// The pin of its key.
+    pub pin: Pin,
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// A public authority vouches for it, as the settings say.
+    pub has_public_certificate: bool,
+    /// The certificate of its own authority, in PEM.
+    pub ca_pem: String,
+    /// The link that `peer add` on another broker takes.
+    pub peer_link: String,
+    /// What was found about the database.
+    pub found: Found,
+}
+
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facts").field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
+/// A running broker. Dropping it stops it at once; [`Server::stop`] stops it in order.
+pub struct Server {
+    facts: Arc<Facts>,
+    shared: Arc<Shared>,
+    identity: Arc<ReloadableIdentity>,
+    tasks: Option<Tasks>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Server")
+    }
+}
+
+impl Server {
+    /// Starts a broker. It accepts connections when this returns. Needs a `tokio` runtime with time and I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says what is wrong and what can be done about it; nothing is left running.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        start::start(settings).await
+    }
+
+    /// Returns the domain that accounts live under.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.facts.domain
+    }
+
+    /// Returns the pin of the broker's key.
+    #[must_use]
+    pub fn pin(&self) -> Pin {
+        self.facts.pin
+    }
+
+    /// Returns where the broker listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.facts.addresses
+    }
+
+    /// Returns everything that others can know.
+    #[must_use]
+    pub fn facts(&self) -> &Arc<Facts> {
+        &self.facts
+    }
+
+    /// Returns the broker itself.
+    #[must_use]
+    pub fn broker(&self) -> &Broker {
+        &self.shared.broker
+    }
+
+    /// Returns the certificate that is in use.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<ReloadableIdentity> {
+        &self.identity
+    }
+
+    /// Makes an invitation in the name of the operator: it opens one account.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub async fn invite(&self) -> Result<Invite, InviteError> {
+        invite(&self.shared.broker).await
+    }
+
+    /// Returns the link that `peer add` on another broker takes: name, addresses and pin.
+    #[must_use]
+    pub fn peer_link(&self) -> String {
+        self.facts.peer_link.clone()
+    }
+
+    /// Remembers another broker by its peer link, and returns its domain.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`].
+    pub async fn add_peer(&self, link: &str) -> Result<String, PeerError> {
+        peers::add(&self.shared.broker, link).await
+    }
+
+    /// Stops in order: streams are closed, what was not acknowledged goes to the offline store.
+    pub async fn stop(mut self) {
+        self.shared.stopping.begin();
+        self.shared.broker.shut_down();
+        if let Some(tasks) = self.tasks.take() {
+            tasks.wait(STOP_TIME).await;
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopping.begin();
+    }
+}
+
+/// Makes an invitation in the name of the operator.
+pub(crate) async fn invite(broker: &Broker) -> Result<Invite, InviteError> {
+    let made = broker::invites::create(broker.core(), &Spec::default()).await?;
+    Ok(Invite { link: made.uri, page: made.landing_url, expires_at: made.expires_at })
+}

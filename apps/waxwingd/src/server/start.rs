@@ -1,0 +1,235 @@
+//! From settings to a broker that accepts connections.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use broker::invites::InviteSettings;
+use broker::tables::{ACCOUNTS, ACCOUNTS_OWNER};
+use broker::{Broker, BrokerConfig, Environment};
+use net::clock::SystemClock;
+use net::dial::{Dialler, Routes};
+use net::dns::Names;
+use net::identity::{IdentityError, ReloadableIdentity};
+use net::listen::{BindError, Gate, Listener};
+use net::random::SystemRandom;
+use net::tls::{ClientTls, Purpose, ServerTls};
+use net::verify::Trust;
+use store::{Store, StoreError};
+use xep::uri::Host;
+use xmpp::time::Timestamp;
+
+use super::certificate::{self, IdentityRow};
+use super::shutdown::{Stopping, Tasks};
+use super::{Addresses, Facts, Server, disk, housekeeping, links, name};
+use crate::connection::{self, Shared};
+use crate::error::StartError;
+use crate::settings::{Settings, Storage};
+
+/// The services on sub-domains: uploads have an address of their own.
+const SERVICES: [&str; 1] = ["upload"];
+
+pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
+    let env = Environment { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+    let trust = federation_trust(&settings)?;
+    let files_identity = settings.certificate.as_ref().map(certificate::read_files).transpose()?;
+    let (store, found) = disk::open(&settings.storage, Arc::clone(&env.random)).await?;
+    let row = own_identity(&store, &settings, env.now()).await?;
+    let has_public_certificate = files_identity.is_some();
+    let identity = files_identity.map_or_else(|| row.identity(), Ok).map_err(identity_error)?;
+    let pin = identity.pin();
+    let listeners = Listeners::bind(&settings).await?;
+    let addresses = listeners.addresses();
+
+    let needs_addresses = !row.is_public_name
+        || !settings.announce.is_empty()
+        || settings.listen.is_some_and(|address| address.is_loopback())
+        || settings.storage == Storage::Memory;
+    let hosts = if needs_addresses { links::hosts(&settings.announce, settings.listen) } else { Vec::new() };
+    let link_pin = (!has_public_certificate).then_some(pin);
+    let peer_link = links::peer_link(&row.domain, link_pin, links::at(&hosts, addresses.server_tls.port()));
+    let peer_link = peer_link.ok_or(StartError::BadDomain)?;
+    let mut config = broker_config(&settings, &row.domain, &addresses, &hosts);
+    config.invites.pin = link_pin.map(|pin| *pin.as_bytes());
+    config.peers = peers(&settings)?;
+    let broker = Broker::new(config, store, env);
+    broker.load_peers().await.map_err(|error| store_error(&settings, error))?;
+
+    let identity = ReloadableIdentity::new(identity);
+    let shared = Arc::new(shared(broker, &settings, &identity, trust));
+    let facts = Arc::new(Facts {
+        domain: row.domain,
+        pin,
+        addresses,
+        has_public_certificate,
+        ca_pem: row.ca_pem,
+        peer_link,
+        found,
+    });
+    let tasks = Tasks::new();
+    listeners.serve(&shared, &tasks);
+    connection::start_dialling(&shared, &tasks);
+    let keeping = housekeeping::run(Arc::downgrade(&shared), Arc::clone(&identity), settings.certificate.clone());
+    tokio::spawn(keeping);
+    Ok(Server { facts, shared, identity, tasks: Some(tasks) })
+}
+
+fn shared(broker: Broker, settings: &Settings, identity: &Arc<ReloadableIdentity>, trust: Trust) -> Shared {
+    let names = settings.federation.dns.map_or_else(Names::system, Names::from_server);
+    let pre_auth = settings.limits.pre_auth;
+    let tls = |purpose| ServerTls::new(purpose, Arc::clone(identity)).with_timeout(pre_auth);
+    Shared {
+        broker,
+        client_tls: tls(Purpose::XmppClients),
+        server_tls: tls(Purpose::XmppServers).with_peer_trust(trust.clone(), Routes::default()),
+        https_tls: tls(Purpose::Https),
+        dial_tls: ClientTls::new(net::Service::Server, trust).with_identity(Arc::clone(identity)),
+        dialler: Dialler::direct(names),
+        federation: settings.federation.clone(),
+        tap: settings.danger_tap.clone(),
+        stopping: Stopping::default(),
+    }
+}
+
+fn broker_config(settings: &Settings, domain: &str, addresses: &Addresses, hosts: &[Host]) -> BrokerConfig {
+    let port = addresses.https.port();
+    let web_base = |host: &str| Some(if port == 443 { format!("https://{host}") } else { format!("https://{host}:{port}") });
+    let mut config = BrokerConfig::new(domain);
+    config.policy = settings.policy;
+    config.scram_iterations = settings.scram_iterations;
+    config.services = SERVICES.map(str::to_owned).to_vec();
+    config.limits = settings.limits.clone();
+    config.pep = settings.pep.clone();
+    config.accounts.is_open = settings.registration.is_open;
+    config.accounts.reserved_names.clone_from(&settings.registration.reserved_names);
+    config.upload = settings.upload.clone();
+    // Clients know the name of the broker by its certificate, and its place by the link.
+    config.upload.web_base = web_base(domain);
+    config.invites = InviteSettings {
+        lifetime: settings.registration.invite_lifetime,
+        per_day: settings.registration.invites_per_day,
+        at: links::at(hosts, addresses.client_tls.port()),
+        // A browser knows only DNS, so without it the page is at an address.
+        web_base: web_base(&hosts.first().map_or_else(|| domain.to_owned(), Host::to_text)),
+        ..InviteSettings::default()
+    };
+    config
+}
+
+fn peers(settings: &Settings) -> Result<Vec<broker::Peer>, StartError> {
+    settings.federation.peers.iter().map(|link| links::parse_peer(link).ok_or(StartError::BadPeer)).collect()
+}
+
+fn federation_trust(settings: &Settings) -> Result<Trust, StartError> {
+    match &settings.federation.authorities_pem {
+        Some(pem) => Trust::public_and_pem(pem).map_err(StartError::Authorities),
+        None => Ok(Trust::public()),
+    }
+}
+
+fn identity_error(error: IdentityError) -> StartError {
+    StartError::Identity { path: None, error }
+}
+
+fn store_error(settings: &Settings, error: StoreError) -> StartError {
+    let path = match &settings.storage {
+        Storage::Memory => None,
+        Storage::Directories { data, .. } => Some(data.clone()),
+    };
+    StartError::Store { path, error }
+}
+
+/// Loads the broker's key and name, or makes them. The name can change until there is an account.
+async fn own_identity(store: &Store, settings: &Settings, now: Timestamp) -> Result<IdentityRow, StartError> {
+    let failed = |error| store_error(settings, error);
+    let before = certificate::load(store).await.map_err(failed)?;
+    let mut row = match &before {
+        Some(row) => row.clone(),
+        None => certificate::new_key().map_err(identity_error)?,
+    };
+    let asked = match &settings.domain {
+        Some(domain) => Some(name::canonical(domain).ok_or(StartError::BadDomain)?),
+        None => None,
+    };
+    match asked {
+        Some(domain) if row.domain != domain => {
+            let has_accounts = !store.list(ACCOUNTS, ACCOUNTS_OWNER).await.map_err(failed)?.is_empty();
+            if has_accounts {
+                return Err(StartError::DomainFixed { domain: row.domain });
+            }
+            row.rename(&domain, true, now).map_err(identity_error)?;
+        }
+        None if row.domain.is_empty() => {
+            let own = name::own_name(&name::hostname(), &row.pin(now).map_err(identity_error)?);
+            row.rename(&own, false, now).map_err(identity_error)?;
+        }
+        _ => {}
+    }
+    if row.needs_renewal(now) {
+        row.renew(now).map_err(identity_error)?;
+    }
+    if before.as_ref() != Some(&row) {
+        row.save(store).await.map_err(failed)?;
+    }
+    Ok(row)
+}
+
+/// The open ports.
+struct Listeners {
+    client: Listener,
+    client_tls: Listener,
+    server: Listener,
+    server_tls: Listener,
+    https: Listener,
+}
+
+impl Listeners {
+    async fn bind(settings: &Settings) -> Result<Self, BindError> {
+        let gate = Gate::new(settings.pre_auth_per_network);
+        // A browser opens several connections to one page, and nobody signs in there.
+        let open_gate = Gate::new(settings.pre_auth_per_network.map(|count| count.saturating_mul(8)));
+        let ports = settings.ports;
+        Ok(Self {
+            client: bind(settings.listen, ports.client, &gate).await?,
+            client_tls: bind(settings.listen, ports.client_tls, &gate).await?,
+            server: bind(settings.listen, ports.server, &gate).await?,
+            server_tls: bind(settings.listen, ports.server_tls, &gate).await?,
+            https: bind(settings.listen, ports.https, &open_gate).await?,
+        })
+    }
+
+    fn addresses(&self) -> Addresses {
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let address = |listener: &Listener| listener.local_address().unwrap_or(nowhere);
+        Addresses {
+            client: address(&self.client),
+            client_tls: address(&self.client_tls),
+            server: address(&self.server),
+            server_tls: address(&self.server_tls),
+            https: address(&self.https),
+        }
+    }
+
+    fn serve(self, shared: &Arc<Shared>, tasks: &Tasks) {
+        connection::serve_clients(shared, tasks, self.client, connection::Start::Plain);
+        connection::serve_clients(shared, tasks, self.client_tls, connection::Start::DirectTls);
+        connection::serve_https(shared, tasks, self.https);
+        // Without federation the two ports are closed again.
+        if shared.federation.is_enabled {
+            connection::serve_servers(shared, tasks, self.server, connection::Start::Plain);
+            connection::serve_servers(shared, tasks, self.server_tls, connection::Start::DirectTls);
+        }
+    }
+}
+
+/// Opens a port at one address, or at all of this machine, IPv6 or not.
+async fn bind(listen: Option<IpAddr>, port: u16, gate: &Gate) -> Result<Listener, BindError> {
+    if let Some(address) = listen {
+        return Listener::bind((address, port).into(), gate.clone()).await;
+    }
+    match Listener::bind((Ipv6Addr::UNSPECIFIED, port).into(), gate.clone()).await {
+        Err(BindError::NotOurAddress | BindError::Failed { .. }) => {
+            Listener::bind((Ipv4Addr::UNSPECIFIED, port).into(), gate.clone()).await
+        }
+        bound_or_refused => bound_or_refused,
+    }
+}
