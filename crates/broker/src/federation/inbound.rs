@@ -86,6 +86,10 @@ impl InboundSession {
         self.turn().await;
     }
 
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.is_authenticated
+    }
+
     pub(super) fn handle_timeout(&mut self) {
         if self.next_timeout().is_some_and(|at| at <= self.core.env.now()) {
             if self.is_authenticated {

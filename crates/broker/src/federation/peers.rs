@@ -23,6 +23,10 @@ impl Peers {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(domain).cloned()
     }
 
+    fn remove(&self, domain: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(domain);
+    }
+
     fn add(&self, peer: Peer) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(peer.domain.clone(), peer);
     }
@@ -44,7 +48,8 @@ impl Core {
 
     pub(super) fn is_own_domain(&self, domain: &str) -> bool {
         let own = self.config.domain.as_str();
-        domain == own || domain.strip_suffix(own).is_some_and(|rest| rest.ends_with('.'))
+        let service = domain.strip_suffix(own).and_then(|rest| rest.strip_suffix('.'));
+        domain == own || service.is_some_and(|service| self.config.services.iter().any(|s| s == service))
     }
 
     /// Remembers a server by configuration (`peer add`), from now on.
@@ -63,6 +68,23 @@ impl Core {
         transaction.commit().await?;
         self.federation.peers.add(peer);
         Ok(())
+    }
+
+    /// Forgets a server that [`Core::add_peer`] has remembered; no when there is none. Connections that stand go on.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn remove_peer(&self, domain: &str) -> Result<bool, StoreError> {
+        let key = PEERS.row(PEERS_OWNER, domain.as_bytes());
+        if self.store.get(&key).await?.is_none() {
+            return Ok(false);
+        }
+        let mut transaction = self.store.transaction();
+        transaction.delete(&key);
+        transaction.commit().await?;
+        self.federation.peers.remove(domain);
+        Ok(true)
     }
 
     /// Loads the servers that [`Core::add_peer`] has remembered; to be called once at the start.

@@ -82,6 +82,15 @@ impl ServerSession {
         }
     }
 
+    /// Tells whether the peer has proved a domain; of a connection that we opened, always.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        match self {
+            Self::Inbound(session) => session.is_authenticated(),
+            Self::Outbound(_) => true,
+        }
+    }
+
     /// The connection is gone, however it ended. Must be called for every session.
     pub async fn closed(self) {
         match self {
