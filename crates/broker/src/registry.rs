@@ -115,13 +115,16 @@ struct Live {
     offline_reader: Option<u64>,
 }
 
+/// Accounts by bare address.
+type Accounts = HashMap<Box<str>, Live>;
+
 /// Too many sessions of one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManySessions;
 
 /// The accounts that have sessions.
 pub(crate) struct Registry {
-    shards: Box<[RwLock<HashMap<Box<str>, Live>>]>,
+    shards: Box<[RwLock<Accounts>]>,
     hasher: RandomState,
     next_id: AtomicU64,
 }
@@ -143,7 +146,7 @@ impl Registry {
         shard.read().unwrap_or_else(PoisonError::into_inner).get(account).map(read)
     }
 
-    fn write<R>(&self, account: &str, write: impl FnOnce(&mut HashMap<Box<str>, Live>) -> R) -> Option<R> {
+    fn write<R>(&self, account: &str, write: impl FnOnce(&mut Accounts) -> R) -> Option<R> {
         let shard = self.shards.get(self.shard_of(account))?;
         Some(write(&mut shard.write().unwrap_or_else(PoisonError::into_inner)))
     }
@@ -226,7 +229,7 @@ impl Registry {
 
     /// Counts all sessions.
     pub(crate) fn len(&self) -> usize {
-        let count = |shard: &RwLock<HashMap<Box<str>, Live>>| {
+        let count = |shard: &RwLock<Accounts>| {
             let map = shard.read().unwrap_or_else(PoisonError::into_inner);
             map.values().map(|live| live.sessions.len()).sum::<usize>()
         };

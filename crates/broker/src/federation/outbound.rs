@@ -170,12 +170,10 @@ impl OutboundSession {
                 self.stream.certificate_verified(trusted);
             }
             InitiatorEvent::Opened => self.is_open = true,
-            InitiatorEvent::Authorized { from, to } => {
-                if *from == *self.pair.local && *to == *self.pair.remote {
-                    self.is_authorized = true;
-                    self.is_open = true;
-                    self.deadline = self.core.env.now() + self.core.config.limits.server_idle;
-                }
+            InitiatorEvent::Authorized { from, to } if *from == *self.pair.local && *to == *self.pair.remote => {
+                self.is_authorized = true;
+                self.is_open = true;
+                self.deadline = self.core.env.now() + self.core.config.limits.server_idle;
             }
             InitiatorEvent::Refused { .. } => {
                 self.stream.close();

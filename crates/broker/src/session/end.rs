@@ -31,7 +31,7 @@ impl ClientSession {
                 .with_attr("type", "unavailable")
                 .with_attr("from", handle.jid.as_str());
             let gone = Frame::from_element(&gone, xmpp::ns::CLIENT);
-            crate::presence::broadcast_unavailable(&self.core, &handle, gone, directed.as_deref()).await;
+            crate::presence::broadcast_unavailable(&self.core, &handle, gone, directed.as_ref()).await;
         }
         let _ = crate::offline::delete(&self.core, handle.jid.bare_str(), &done_rows).await;
         let mut unacked: VecDeque<Frame> = self.stream.take_unacked().into();
@@ -60,11 +60,10 @@ impl ClientSession {
     async fn place_elsewhere(&self, handle: &SessionHandle, frame: Frame, claim: Claim, at: xmpp::time::Timestamp) {
         match (frame.name(), claim) {
             (_, Claim::Row(_)) => {} // it lies where it was
-            ("message", Claim::Live(ticket)) => {
-                if ticket.lost() {
-                    route::reroute(&self.core, handle, frame, at, Some(&ticket)).await;
-                }
+            ("message", Claim::Live(ticket)) if ticket.lost() => {
+                route::reroute(&self.core, handle, frame, at, Some(&ticket)).await;
             }
+            ("message", Claim::Live(_)) => {} // it lies in the store already
             ("message", Claim::None) => route::reroute(&self.core, handle, frame, at, None).await,
             ("iq", _) => {
                 let Some(from) = frame.attr("from").and_then(|from| Jid::parse(&from).ok()) else { return };

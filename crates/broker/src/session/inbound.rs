@@ -106,7 +106,7 @@ impl ClientSession {
             (Some("unavailable"), None) => {
                 let frame = frame.splice().set_attr("from", handle.jid.as_str()).finish();
                 let directed = bound.directed.take();
-                crate::presence::broadcast_unavailable(&self.core, &handle, frame, directed.as_deref()).await;
+                crate::presence::broadcast_unavailable(&self.core, &handle, frame, directed.as_ref()).await;
             }
             (Some(_), None) => self.refuse(&frame, Condition::BadRequest),
             (None | Some("unavailable" | "error"), Some(to)) => {

@@ -104,7 +104,7 @@ struct Bound {
     done_rows: Vec<u64>,
     offline: OfflineReading,
     /// Whom the client has sent directed presence to (RFC 6121 §4.6).
-    directed: Option<Box<HashSet<Jid>>>,
+    directed: Option<HashSet<Jid>>,
 }
 
 /// A stanza that was sent and that the client does not have for good.
@@ -192,6 +192,9 @@ impl ClientSession {
         let count = bound.in_flight.len();
         self.land(count);
         self.after_landing().await;
+        if matches!(&self.phase, Phase::Bound(bound) if !bound.in_flight.is_empty()) {
+            (self.wake)(); // the next offline messages are there to be written
+        }
     }
 
     /// Returns what is to be done now; once per turn.

@@ -11,9 +11,9 @@ use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
 use super::{PASSWORD, flag, run, tls};
+use crate::Broker;
 use crate::offline::parse_stanza;
 use crate::session::{ClientSession, Then};
-use crate::Broker;
 
 /// A client and the broker's session for it.
 pub struct TestClient {

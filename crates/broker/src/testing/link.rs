@@ -7,9 +7,18 @@ use xmpp::stream::Transport;
 use xmpp::time::Timestamp;
 
 use super::{flag, run, tls};
+use crate::Broker;
 use crate::federation::{DialRequest, ServerSession};
 use crate::session::Then;
-use crate::Broker;
+
+/// Whether the server that opens a connection shows a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificates {
+    /// It does, and may prove itself by it (SASL EXTERNAL).
+    Shown,
+    /// It does not, and must prove itself by dialback.
+    Hidden,
+}
 
 /// A connection between two brokers, with the session at each end.
 pub(super) struct Link {
@@ -23,13 +32,16 @@ struct End {
 }
 
 impl Link {
-    /// Makes the connection that `from` asks for. Each shows a certificate for its own domain.
-    pub(super) fn dial(from: &Broker, to: &Broker, request: &DialRequest) -> Option<Self> {
+    /// Makes the connection that `from` asks for. Each shows a certificate for its own domain, unless hidden.
+    pub(super) fn dial(from: &Broker, to: &Broker, request: &DialRequest, certificates: Certificates) -> Option<Self> {
         let (near, near_wake) = flag();
         let (far, far_wake) = flag();
         let shown_by = |broker: &Broker| Transport::Tls(tls(Some(&broker.config.domain)));
         let outbound = from.dialled(request, shown_by(to), near_wake)?;
-        let inbound = to.accept_server(shown_by(from), far_wake);
+        let inbound = match certificates {
+            Certificates::Shown => to.accept_server(shown_by(from), far_wake),
+            Certificates::Hidden => to.accept_server(Transport::Tls(tls(None)), far_wake),
+        };
         let end = |broker: &Broker, session, woken| End {
             domain: broker.config.domain.clone(),
             session: Some(session),

@@ -9,8 +9,8 @@ mod client;
 mod link;
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, VerifierRow};
 use crate::{Broker, BrokerConfig, Environment};
 
 pub use client::TestClient;
+pub use link::Certificates;
 use link::Link;
 
 /// The password of every account in a [`World`].
@@ -130,6 +131,8 @@ pub struct World {
     links: Vec<Link>,
     /// Domains that cannot be dialled.
     unreachable: Vec<String>,
+    /// Whether servers show certificates when they open connections.
+    pub certificates: Certificates,
 }
 
 impl World {
@@ -149,6 +152,7 @@ impl World {
             clients: Vec::new(),
             links: Vec::new(),
             unreachable: Vec::new(),
+            certificates: Certificates::Shown,
         };
         for domain in domains {
             let mut config = BrokerConfig::new(*domain);
@@ -334,7 +338,7 @@ impl World {
                 let reachable = !self.unreachable.iter().any(|domain| domain == request.domain());
                 let other = self.sites.iter().find(|other| reachable && other.config.domain == request.domain());
                 match other {
-                    Some(other) => links.extend(Link::dial(&site.broker, &other.broker, &request)),
+                    Some(other) => links.extend(Link::dial(&site.broker, &other.broker, &request, self.certificates)),
                     None => site.broker.dial_failed(&request, crate::federation::DialFailure::NotFound),
                 }
             }

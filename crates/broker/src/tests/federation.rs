@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{condition, ids, kind_and_from};
 use crate::Then;
 use crate::config::Peer;
-use crate::testing::{World, run, spki_of};
+use crate::testing::{Certificates, World, run, spki_of};
 use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion, Transport};
 
 const NORTH: &str = "north.example";
@@ -37,10 +37,9 @@ fn a_message_crosses_and_is_answered() {
 fn a_message_for_somebody_who_is_away_waits_on_the_other_side() {
     let mut world = two(2);
     let alice = world.online("alice@north.example", "desk");
-    world.client(alice).send_numbered(
-        "<message to='bob@south.example' type='chat' id='m1'><body>hi</body></message>",
-        Some(1),
-    );
+    world
+        .client(alice)
+        .send_numbered("<message to='bob@south.example' type='chat' id='m1'><body>hi</body></message>", Some(1));
     world.settle();
     assert_eq!(world.client(alice).acknowledged, [1], "it is with the other server");
     let bob = world.connect("bob@south.example", "phone");
@@ -53,10 +52,9 @@ fn a_server_that_cannot_be_reached_sends_everything_back() {
     let mut world = two(3);
     world.set_reachable(SOUTH, false);
     let alice = world.online("alice@north.example", "desk");
-    world.client(alice).send_numbered(
-        "<message to='bob@south.example' type='chat' id='m1'><body>hi</body></message>",
-        Some(1),
-    );
+    world
+        .client(alice)
+        .send_numbered("<message to='bob@south.example' type='chat' id='m1'><body>hi</body></message>", Some(1));
     world.settle();
     let got = world.take(alice);
     assert_eq!(condition(&got[0]), Some("remote-server-not-found"));
@@ -102,21 +100,48 @@ fn an_idle_connection_closes_and_the_next_message_opens_another() {
     }
 }
 
+/// XEP-0220: without certificates of clients, each side asks the other's authoritative server.
+#[test]
+fn dialback_proves_a_server_that_shows_no_certificate() {
+    let mut world = two(11);
+    world.certificates = Certificates::Hidden;
+    let alice = world.online("alice@north.example", "desk");
+    let bob = world.online("bob@south.example", "phone");
+    world.send(alice, "<message to='bob@south.example' type='chat' id='m1'><body>hi</body></message>");
+    assert_eq!(ids(&world.take(bob)), ["m1"]);
+    world.send(bob, "<message to='alice@north.example/desk' type='chat' id='m2'><body>ho</body></message>");
+    assert_eq!(ids(&world.take(alice)), ["m2"]);
+}
+
+/// A key that the authoritative server did not make proves nothing; nor does one for a server that cannot be asked.
+#[test]
+fn x08_a_forged_dialback_key_proves_nothing() {
+    for reachable in [true, false] {
+        let mut world = two(12);
+        world.certificates = Certificates::Hidden;
+        world.set_reachable(SOUTH, reachable);
+        let alice = world.online("alice@north.example", "desk");
+        let open = OPEN.replace("evil.example", SOUTH);
+        let key =
+            "<db:result xmlns:db='jabber:server:dialback' from='south.example' to='north.example'>0123</db:result>";
+        let message = "<message from='bob@south.example' to='alice@north.example' type='chat'><body>x</body></message>";
+        let mut session = world.broker(NORTH).accept_server(Transport::Tls(facts(None)), Arc::new(|| ()));
+        run(session.handle_bytes(open.as_bytes()));
+        run(session.handle_bytes(key.as_bytes()));
+        world.settle();
+        run(session.handle_wake());
+        run(session.handle_bytes(message.as_bytes()));
+        let heard = String::from_utf8(session.take_output().bytes.unwrap_or_default().to_vec()).unwrap();
+        assert!(!heard.contains("type='valid'"), "{heard}");
+        world.settle();
+        assert!(world.take(alice).is_empty());
+        run(session.closed());
+    }
+}
+
 /// What a foreign server says on a raw connection, and what the broker answers.
 fn raw(world: &World, shown: &str, said: &[&str]) -> (String, Then) {
-    let domain = shown.to_owned();
-    let certificate = PeerCertificate {
-        verified_domain_check: DomainCheck::new(move |asked| asked == domain),
-        chain: Vec::new(),
-        spki_sha256: spki_of(shown),
-    };
-    let facts = TlsFacts {
-        version: TlsVersion::Tls13,
-        exporter: None,
-        server_end_point: None,
-        peer_certificate: Some(certificate),
-    };
-    let mut session = world.broker(NORTH).accept_server(Transport::Tls(facts), Arc::new(|| ()));
+    let mut session = world.broker(NORTH).accept_server(Transport::Tls(facts(Some(shown))), Arc::new(|| ()));
     let mut heard = String::new();
     let mut then = Then::Continue;
     for line in said {
@@ -130,6 +155,19 @@ fn raw(world: &World, shown: &str, said: &[&str]) -> (String, Then) {
     }
     run(session.closed());
     (heard, then)
+}
+
+/// The facts of a connection whose other end shows a certificate for a domain.
+fn facts(shown: Option<&str>) -> TlsFacts {
+    let peer_certificate = shown.map(|shown| {
+        let domain = shown.to_owned();
+        PeerCertificate {
+            verified_domain_check: DomainCheck::new(move |asked| asked == domain),
+            chain: Vec::new(),
+            spki_sha256: spki_of(shown),
+        }
+    });
+    TlsFacts { version: TlsVersion::Tls13, exporter: None, server_end_point: None, peer_certificate }
 }
 
 const OPEN: &str = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
@@ -149,12 +187,12 @@ fn says(world: &mut World, stanza: &str) -> (String, Then, usize) {
 #[test]
 fn x08_a_server_that_speaks_for_another_loses_its_stream() {
     let mut world = two(6);
-    let message = |from: &str| {
-        format!("<message from='{from}' to='alice@north.example' type='chat'><body>x</body></message>")
-    };
+    let message =
+        |from: &str| format!("<message from='{from}' to='alice@north.example' type='chat'><body>x</body></message>");
     let (heard, then, got) = says(&mut world, &message("mallory@evil.example/x"));
     assert_eq!((then, got), (Then::Continue, 1), "{heard}");
-    for from in ["bob@south.example", "alice@north.example", "north.example", "x@sub.evil.example", "evil.example.org"] {
+    for from in ["bob@south.example", "alice@north.example", "north.example", "x@sub.evil.example", "evil.example.org"]
+    {
         let (heard, then, got) = says(&mut world, &message(from));
         assert_eq!((then, got), (Then::Close, 0), "{from}: {heard}");
         assert!(heard.contains("invalid-from"), "{from}: {heard}");

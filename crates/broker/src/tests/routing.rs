@@ -17,6 +17,23 @@ fn two_clients_exchange_a_message() {
     assert_eq!(ids(&world.take(alice)), ["m2"]);
 }
 
+/// A program runs each session in a task of its own, on any thread.
+#[test]
+fn sessions_can_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let world = world(0);
+    let wake: crate::Wake = std::sync::Arc::new(|| ());
+    let transport = || xmpp::stream::Transport::Plain;
+    let mut client = world.broker("north.example").accept_client(transport(), std::sync::Arc::clone(&wake));
+    is_send(&client.handle_bytes(b""));
+    is_send(&client.handle_wake());
+    is_send(&client.handle_timeout());
+    is_send(&client.closed());
+    let mut server = world.broker("north.example").accept_server(transport(), wake);
+    is_send(&server.handle_bytes(b""));
+    is_send(&server.closed());
+}
+
 /// RFC 6121 §8.5.2.1.1: all resources of non-negative priority, and only those.
 #[test]
 fn the_bare_address_reaches_all_devices_that_take_messages() {
