@@ -7,6 +7,7 @@ use std::sync::Arc;
 use store::{Store, StoreError};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::stream::c2s::ResponderConfig;
+use xmpp::xml::Element;
 
 use crate::config::BrokerConfig;
 use crate::environment::Environment;
@@ -180,5 +181,6 @@ fn client_streams(config: &BrokerConfig) -> ResponderConfig {
     streams.idle_seconds = u32::try_from(config.limits.client_idle.as_secs()).ok();
     streams.ack_request_every = 1; // one request per turn: senders wait for receivers (see `settle`)
     streams.features.clone_from(&config.stream_features);
+    streams.features.push(Element::new("sub", "urn:xmpp:features:pre-approval")); // RFC 6121 §3.4
     streams
 }

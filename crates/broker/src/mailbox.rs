@@ -32,11 +32,23 @@ pub(crate) enum Claim {
 pub(crate) struct Delivery {
     pub(crate) frame: Frame,
     pub(crate) claim: Claim,
+    /// Messages keep their order across an overflow. Noted here, because asking a spliced frame reads its bytes again.
+    is_message: bool,
 }
 
 impl Delivery {
+    /// A stanza for which nobody waits, and which has no other place to go.
     pub(crate) fn new(frame: Frame) -> Self {
-        Self { frame, claim: Claim::None }
+        Self { frame, claim: Claim::None, is_message: false }
+    }
+
+    pub(crate) fn message(frame: Frame, claim: Claim) -> Self {
+        Self { frame, claim, is_message: true }
+    }
+
+    /// A stanza for another server.
+    pub(crate) fn remote(frame: Frame, claim: Claim) -> Self {
+        Self { frame, claim, is_message: false }
     }
 }
 
@@ -124,8 +136,7 @@ impl Mailbox {
             return Err(Refused::Closed(delivery));
         }
         let size = delivery.frame.len();
-        let is_message = delivery.frame.name() == "message";
-        if (inner.overflowed && is_message)
+        if (inner.overflowed && delivery.is_message)
             || inner.queue.len() + inner.in_flight_count >= self.bounds.count
             || inner.bytes + inner.in_flight_bytes + size > self.bounds.bytes
         {
@@ -210,7 +221,8 @@ mod tests {
     use xmpp::xml::Element;
 
     fn message() -> Delivery {
-        Delivery::new(Frame::from_element(&Element::new("message", xmpp::ns::CLIENT), xmpp::ns::CLIENT))
+        let frame = Frame::from_element(&Element::new("message", xmpp::ns::CLIENT), xmpp::ns::CLIENT);
+        Delivery::message(frame, Claim::None)
     }
 
     #[test]

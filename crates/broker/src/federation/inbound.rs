@@ -9,12 +9,12 @@ use xmpp::stanza::{Condition, StanzaError};
 use xmpp::stream::s2s::{DialbackVerdict, Responder, ResponderEvent, dialback};
 use xmpp::stream::{PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
 use xmpp::time::Timestamp;
-use xmpp::xml::Frame;
+use xmpp::xml::{Frame, Splice};
 
 use super::{Question, Verdicts};
 use crate::core::Place;
 use crate::environment::Wake;
-use crate::route::{self, Stanza};
+use crate::route::{self, MessageType, Stanza};
 use crate::session::{Output, Then};
 use crate::{Broker, Core, pipeline};
 
@@ -160,18 +160,27 @@ impl InboundSession {
             return self.stream.fail(StreamCondition::InvalidFrom);
         }
         self.read_pause = self.core.federation.rates.charge(from.domainpart(), self.core.env.now());
-        let frame = frame.splice().to_stream(ns::CLIENT).finish();
-        let mut stanza = Stanza { frame, from, to };
-        if matches!(self.core.place(&stanza.to), Place::Remote(_)) {
-            // a sub-domain of ours without a service
-            return route::bounce(&self.core, &stanza, &StanzaError::new(Condition::ItemNotFound));
-        }
-        if stanza.frame.name() == "message" {
-            match pipeline::message(&self.core, stanza.frame.clone()) {
-                Ok(frame) => stanza.frame = frame,
-                Err(error) => return route::bounce(&self.core, &stanza, &error),
+        let for_clients = |splice: Splice| splice.to_stream(ns::CLIENT);
+        let is_message = frame.name() == "message";
+        let judged = if is_message { pipeline::message(&self.core, frame, for_clients) } else { Ok(frame.clone()) };
+        let judged = match judged {
+            // the broker does not relay between other servers
+            Ok(_) if matches!(self.core.place(&to), Place::Remote(_)) => Err(StanzaError::new(Condition::ItemNotFound)),
+            other => other,
+        };
+        match judged {
+            Ok(judged) if is_message => {
+                let message_type = MessageType::of(frame.attr("type").as_deref());
+                route::message(&self.core, Stanza { frame: judged, from, to }, message_type, None).await;
+            }
+            Ok(_) => {
+                let frame = for_clients(frame.splice()).finish();
+                route::route(&self.core, Stanza { frame, from, to }, None).await;
+            }
+            Err(error) => {
+                let frame = for_clients(frame.splice()).finish();
+                route::bounce(&self.core, &Stanza { frame, from, to }, &error);
             }
         }
-        route::route(&self.core, stanza, None).await;
     }
 }

@@ -163,13 +163,19 @@ impl Federation {
         }
     }
 
-    /// Queues a stanza (of a client stream) for another domain, and asks for a connection if there is none.
+    /// Queues a stanza (of a client stream) of ours for another domain.
     pub(crate) fn queue(&self, core: &Core, remote: &str, frame: Frame, claim: Claim) {
         let local = frame.attr("from").and_then(|from| Jid::parse(&from).ok());
-        let Some(local) = local else { return };
-        let pair = Pair { local: local.domainpart().into(), remote: remote.into() };
+        if let Some(local) = local {
+            self.queue_from(core, local.domainpart(), remote, frame, claim);
+        }
+    }
+
+    /// Queues a stanza (of a client stream) from a domain of ours, and asks for a connection if there is none.
+    pub(crate) fn queue_from(&self, core: &Core, local: &str, remote: &str, frame: Frame, claim: Claim) {
+        let pair = Pair { local: local.into(), remote: remote.into() };
         let route = self.route(core, &pair);
-        match route.mailbox.post(Delivery { frame, claim }) {
+        match route.mailbox.post(Delivery::remote(frame, claim)) {
             Ok(()) => {}
             // it ended this moment: another try opens a new one
             Err(Refused::Closed(delivery)) => {
@@ -247,7 +253,7 @@ impl Route {
 
 /// Sends a stanza that could not be delivered to another domain back to its sender.
 fn give_back(core: &Core, delivery: Delivery, condition: Condition) {
-    let Delivery { frame, claim } = delivery;
+    let Delivery { frame, claim, .. } = delivery;
     let address = |name| frame.attr(name).and_then(|text| Jid::parse(&text).ok());
     if let (Some(from), Some(to)) = (address("from"), address("to")) {
         // whoever gets the error is local, so this does not come back here

@@ -233,7 +233,8 @@ impl OutboundSession {
             Mail::Notice(_) => None,
         });
         for delivery in std::mem::take(&mut self.unwritten).into_iter().chain(queued) {
-            self.core.federation.queue(&self.core, &self.pair.remote, delivery.frame, delivery.claim);
+            let (local, remote) = (&self.pair.local, &self.pair.remote);
+            self.core.federation.queue_from(&self.core, local, remote, delivery.frame, delivery.claim);
         }
     }
 }

@@ -16,13 +16,20 @@ use crate::registry::SessionHandle;
 use crate::settle::Ticket;
 
 /// Routes a message.
-pub(super) async fn route(core: &Core, stanza: Stanza, waiting: Waiting<'_>) -> Option<Arc<Ticket>> {
+///
+/// The type is passed in, because whoever read the stanza has it at hand.
+pub(crate) async fn route(
+    core: &Core,
+    stanza: Stanza,
+    message_type: MessageType,
+    waiting: Waiting<'_>,
+) -> Option<Arc<Ticket>> {
     match core.place(&stanza.to) {
-        Place::Account => to_account(core, stanza, waiting).await,
+        Place::Account => to_account(core, stanza, message_type, waiting).await,
         Place::Remote(domain) => {
             let ticket = waiting.map(|sender| Ticket::remote(stanza.frame.clone(), Arc::clone(sender)));
             let claim = ticket.clone().map_or(Claim::None, Claim::Live);
-            core.federation.queue(core, domain, stanza.frame, claim);
+            core.federation.queue_from(core, stanza.from.domainpart(), domain, stanza.frame, claim);
             ticket
         }
         Place::Server | Place::Service(_) => {
@@ -32,8 +39,12 @@ pub(super) async fn route(core: &Core, stanza: Stanza, waiting: Waiting<'_>) -> 
     }
 }
 
-async fn to_account(core: &Core, stanza: Stanza, waiting: Waiting<'_>) -> Option<Arc<Ticket>> {
-    let message_type = MessageType::of(stanza.frame.attr("type").as_deref());
+async fn to_account(
+    core: &Core,
+    stanza: Stanza,
+    message_type: MessageType,
+    waiting: Waiting<'_>,
+) -> Option<Arc<Ticket>> {
     let account = stanza.to.bare_str();
     let resource = if stanza.to.is_bare() { None } else { core.registry.session(&stanza.to) };
     let addressed = match &resource {
@@ -61,8 +72,7 @@ async fn to_account(core: &Core, stanza: Stanza, waiting: Waiting<'_>) -> Option
 /// Makes the ticket of a message that goes to sessions, if its sender waits for one.
 fn ticket_for(stanza: &Stanza, message_type: MessageType, holders: usize, waiting: Waiting<'_>) -> Option<Arc<Ticket>> {
     let sender = waiting?;
-    let storable = may_be_kept(message_type) && offline::is_worth_keeping(&stanza.frame);
-    let account = storable.then(|| stanza.to.bare_str());
+    let account = may_be_kept(message_type).then(|| stanza.to.bare_str());
     Some(Ticket::new(stanza.frame.clone(), account, holders, Arc::clone(sender)))
 }
 
@@ -77,8 +87,7 @@ async fn to_sessions(
     let mut refused = 0;
     for session in sessions {
         let claim = ticket.cloned().map_or(Claim::None, Claim::Live);
-        let delivery = Delivery { frame: stanza.frame.clone(), claim };
-        if session.mailbox.post(delivery).is_err() {
+        if session.mailbox.post(Delivery::message(stanza.frame.clone(), claim)).is_err() {
             refused += 1;
         }
     }

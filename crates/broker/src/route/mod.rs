@@ -20,7 +20,8 @@ use crate::mailbox::{Claim, Delivery, Mailbox, Refused};
 use crate::registry::SessionHandle;
 use crate::settle::Ticket;
 
-pub(crate) use message::reroute;
+pub(crate) use message::{reroute, route as message};
+pub(crate) use rules::MessageType;
 
 /// A stanza with its addresses parsed.
 #[derive(Clone)]
@@ -37,7 +38,10 @@ pub(crate) type Waiting<'a> = Option<&'a Arc<Mailbox>>;
 /// Routes a stanza. Returns the ticket that the sender's `h` must wait for, if there is one.
 pub(crate) async fn route(core: &Core, stanza: Stanza, waiting: Waiting<'_>) -> Option<Arc<Ticket>> {
     match stanza.frame.name() {
-        "message" => return message::route(core, stanza, waiting).await,
+        "message" => {
+            let message_type = MessageType::of(stanza.frame.attr("type").as_deref());
+            return message(core, stanza, message_type, waiting).await;
+        }
         "iq" => iq::route(core, stanza).await,
         _ => crate::presence::route(core, stanza).await,
     }

@@ -11,7 +11,7 @@ impl ClientSession {
     /// Sends a stanza to the client.
     pub(super) fn send(&mut self, delivery: Delivery) {
         let Phase::Bound(bound) = &mut self.phase else { return };
-        let Delivery { frame, claim } = delivery;
+        let Delivery { frame, claim, .. } = delivery;
         if !self.stream.send(&frame) {
             // the stream is over: whoever closes the session finds it another place
             bound.in_flight.push_back(InFlight {
@@ -118,7 +118,7 @@ impl ClientSession {
         bound.offline = OfflineReading::UpTo(last);
         bound.handle.mailbox.launched(waiting.len(), waiting.iter().map(|w| w.frame.len()).sum());
         for offline::Waiting { seq, frame } in waiting {
-            self.send(Delivery { frame, claim: Claim::Row(seq) });
+            self.send(Delivery::message(frame, Claim::Row(seq)));
         }
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError, may_bounce, reply_error};
-use xmpp::xml::Frame;
+use xmpp::xml::{Frame, Splice};
 
 use super::{ClientSession, Phase};
 use crate::pipeline;
-use crate::route::{self, Stanza};
+use crate::route::{self, MessageType, Stanza};
 use crate::settle::Ticket;
 
 impl ClientSession {
@@ -40,14 +40,15 @@ impl ClientSession {
             return None;
         };
         // RFC 6120 §8.1.2.1: whatever the client wrote, `from` says who it is
-        let stamped = |jid: &str| frame.splice().set_attr("from", jid).finish();
         match frame.name() {
             "presence" => {
                 self.handle_presence(frame, to).await;
                 None
             }
             "message" => {
-                let frame = match pipeline::message(&self.core, stamped(handle.jid.as_str())) {
+                let message_type = MessageType::of(frame.attr("type").as_deref());
+                let stamp = |splice: Splice| splice.set_attr("from", handle.jid.as_str());
+                let frame = match pipeline::message(&self.core, &frame, stamp) {
                     Ok(frame) => frame,
                     Err(error) => {
                         self.send_error(&frame, &error);
@@ -58,12 +59,13 @@ impl ClientSession {
                 let to = to.unwrap_or_else(|| handle.jid.bare().into());
                 let stanza = Stanza { frame, from: handle.jid.clone(), to };
                 let waiting = bound.acks.then_some(&handle.mailbox);
-                route::route(&self.core, stanza, waiting).await
+                route::message(&self.core, stanza, message_type, waiting).await
             }
             _ => {
+                let frame = frame.splice().set_attr("from", handle.jid.as_str()).finish();
                 // without `to` the server answers on behalf of the account (RFC 6120 §10.3.3)
                 let to = to.unwrap_or_else(|| handle.jid.bare().into());
-                let stanza = Stanza { frame: stamped(handle.jid.as_str()), from: handle.jid.clone(), to };
+                let stanza = Stanza { frame, from: handle.jid.clone(), to };
                 route::route(&self.core, stanza, None).await
             }
         }

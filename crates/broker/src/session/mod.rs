@@ -12,7 +12,7 @@
 //!     }
 //!     let output = session.take_output();
 //!     write(output.bytes);  session.handle_written().await;                // says that the bytes are with the socket
-//!     match output.then { Continue, StartTls, Close }
+//!     match output.then { Continue, StartTls, Close }                      // more to write wakes the session again
 //! }
 //! session.closed().await;                                                  // always, however the connection ended
 //! ```

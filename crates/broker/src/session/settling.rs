@@ -41,8 +41,10 @@ impl ClientSession {
                         let _ = offline::delete(&self.core, account, &[seq]).await;
                     }
                 }
+                // a rule says that it is not kept, so nobody waits for it
+                Ok(Kept::NotWorth) => ticket.placed(),
                 // it stays live; the sender's `h` waits for the receiver
-                Ok(Kept::NotWorth | Kept::NoAccount | Kept::Full) | Err(_) => ticket.store_failed(),
+                Ok(Kept::NoAccount | Kept::Full) | Err(_) => ticket.store_failed(),
             }
         }
         // what no store can take (it is for another server, say) settles when it is written there, which wakes us
