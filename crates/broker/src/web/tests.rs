@@ -1,1 +1,201 @@
-//! (in progress)
+use xmpp::sasl::{Hash, ScramVerifier};
+
+use super::*;
+use crate::invites::{self, Spec};
+use crate::testing::{World, run};
+
+const NORTH: &str = "north.example";
+
+fn world() -> World {
+    let world = World::with_config(1, &[NORTH], |config| {
+        config.invites.web_base = Some("https://north.example:5443".to_owned());
+        config.invites.pin = Some([9; 32]);
+    });
+    world.register("alice@north.example");
+    world
+}
+
+fn invite(world: &World, spec: &Spec) -> String {
+    run(invites::create(world.broker(NORTH).core(), spec)).expect("an invitation").token
+}
+
+fn get(world: &World, path: &str) -> Option<Response> {
+    run(serve(world.broker(NORTH).core(), &Request { method: "GET", path, headers: &[] }, b""))
+}
+
+fn show(world: &World, token: &str) -> (u16, String) {
+    let response = get(world, &format!("{INVITE_PATH}{token}")).expect("a page");
+    (response.status, String::from_utf8(response.body).expect("text"))
+}
+
+const FROM_PAGE: &[(&str, &str)] =
+    &[("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", "same-origin")];
+
+fn post_with(world: &World, token: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let path = format!("{INVITE_PATH}{token}");
+    let request = Request { method: "POST", path: &path, headers };
+    let response = run(serve(world.broker(NORTH).core(), &request, body.as_bytes())).expect("a page");
+    (response.status, String::from_utf8(response.body).expect("text"))
+}
+
+fn post(world: &World, token: &str, name: &str) -> (u16, String) {
+    post_with(world, token, FROM_PAGE, &format!("token={token}&name={name}"))
+}
+
+/// Returns what stands in the elements of class `once`: the address and the password.
+fn once(page: &str) -> Vec<&str> {
+    page.split("<p class=\"once\">").skip(1).filter_map(|rest| rest.split('<').next()).collect()
+}
+
+#[test]
+fn the_page_shows_link_code_apps_and_form() {
+    let world = world();
+    let alice = Spec {
+        inviter: Some(BareJid::parse("alice@north.example").expect("an address")),
+        is_contact: true,
+        ..Spec::default()
+    };
+    let token = invite(&world, &alice);
+    let (status, page) = show(&world, &token);
+    assert_eq!(status, 200);
+    for part in [
+        "alice@north.example invites you",
+        "href=\"xmpp:alice@north.example?roster;preauth=",
+        "wx-pin=",
+        "<svg ",
+        "Android",
+        "iPhone",
+        "Windows",
+        "Linux",
+        "Mac",
+        "<form method=\"post\"",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.contains(&format!("name=\"token\" value=\"{token}\"")));
+}
+
+#[test]
+fn x20_no_script_nothing_from_elsewhere_no_frames() {
+    let world = world();
+    let token = invite(&world, &Spec::default());
+    let response = get(&world, &format!("{INVITE_PATH}{token}")).expect("a page");
+    for (name, value) in [
+        ("content-security-policy", CSP),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("cache-control", "no-store"),
+        ("content-type", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(response.header(name), Some(value));
+    }
+    assert!(!CSP.contains("unsafe") && CSP.contains("frame-ancestors 'none'") && !CSP.contains("script"));
+    let page = String::from_utf8(response.body).expect("text");
+    for forbidden in ["<script", "onclick", "javascript:", "<img", "<iframe", "style=", "src="] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    let style = get(&world, STYLE_PATH).expect("the style");
+    assert_eq!(style.header("content-type"), Some("text/css; charset=utf-8"));
+    assert!(!String::from_utf8(style.body).expect("text").contains("url("));
+}
+
+#[test]
+fn who_registers_sees_a_password_once_that_works_and_is_kept_nowhere() {
+    let world = world();
+    let token = invite(&world, &Spec::default());
+    let (status, page) = post(&world, &token, "Bob");
+    assert_eq!(status, 200);
+    let [address, password] = once(&page)[..] else { panic!("address and password are shown") };
+    assert_eq!(address, "bob@north.example");
+    let row = run(world.broker(NORTH).core().account("bob@north.example")).expect("readable").expect("an account");
+    for verifier in &row.verifiers {
+        let hash = if verifier.hash == 1 { Hash::Sha1 } else { Hash::Sha256 };
+        let derived = ScramVerifier::derive(hash, password, &verifier.salt, verifier.iterations).expect("a password");
+        assert_eq!(derived.stored_key, verifier.stored_key);
+    }
+    assert_eq!(show(&world, &token).0, 404, "used up");
+    assert_eq!(post(&world, &token, "carol").0, 404);
+}
+
+#[test]
+fn a_taken_name_is_said_at_once_with_three_free_ones() {
+    let world = world();
+    let token = invite(&world, &Spec::default());
+    let (status, page) = post(&world, &token, "alice");
+    assert_eq!(status, 409);
+    assert!(page.contains("This name is taken."));
+    let proposed: Vec<&str> = page
+        .split("<button type=\"submit\" name=\"name\" value=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(proposed.len(), 3);
+    let (status, page) = post(&world, &token, proposed[0]);
+    assert_eq!((status, once(&page)[0]), (200, format!("{}@north.example", proposed[0]).as_str()));
+}
+
+#[test]
+fn bad_names_are_explained_and_escaped() {
+    let world = world();
+    let token = invite(&world, &Spec::default());
+    let (status, page) = post(&world, &token, "%3Cb%3E%22x");
+    assert_eq!(status, 409);
+    assert!(page.contains("cannot be used") && !page.contains("<b>") && page.contains("&lt;b&gt;&quot;x"));
+    assert_eq!(post(&world, &token, "").0, 409);
+    assert_eq!(post(&world, &token, "bob").0, 200, "the invitation is still good");
+}
+
+#[test]
+fn without_a_good_invitation_there_is_no_form_and_no_answer_about_names() {
+    let mut world = world();
+    let token = invite(&world, &Spec::default());
+    assert_eq!(show(&world, "guess").0, 404);
+    let (taken, free) = (post(&world, "guess", "alice"), post(&world, "guess", "bob"));
+    assert_eq!(taken, free);
+    assert_eq!(taken.0, 404);
+    world.advance(core::time::Duration::from_secs(8 * 86_400));
+    assert_eq!((show(&world, &token).0, post(&world, &token, "bob").0), (404, 404));
+}
+
+#[test]
+fn x20_forms_from_elsewhere_do_nothing() {
+    let world = world();
+    let token = invite(&world, &Spec::default());
+    let body = format!("token={token}&name=bob");
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    for (headers, body, status) in [
+        (vec![kind, ("sec-fetch-site", "cross-site")], body.as_str(), 403),
+        (vec![kind], body.as_str(), 403),
+        (vec![kind, ("origin", "https://evil.example"), ("host", "north.example:5443")], body.as_str(), 403),
+        (FROM_PAGE.to_vec(), "name=bob", 403),
+        (FROM_PAGE.to_vec(), "token=other&name=bob", 403),
+        (vec![("content-type", "text/plain"), ("sec-fetch-site", "same-origin")], body.as_str(), 400),
+        (FROM_PAGE.to_vec(), &format!("{body}&x={}", "x".repeat(FORM_BYTES_MAX)), 400),
+    ] {
+        assert_eq!(post_with(&world, &token, &headers, body).0, status, "{headers:?}");
+    }
+    assert_eq!(run(world.broker(NORTH).core().account_exists("bob@north.example")), Ok(false));
+    let origin = vec![kind, ("origin", "https://north.example:5443"), ("host", "north.example:5443")];
+    assert_eq!(post_with(&world, &token, &origin, &body).0, 200);
+}
+
+#[test]
+fn a_kept_name_needs_no_typing() {
+    let world = world();
+    let juliet = BareJid::parse("juliet@north.example").expect("an address");
+    let token = invite(&world, &Spec { address: Some(juliet), ..Spec::default() });
+    let (_, page) = show(&world, &token);
+    assert!(page.contains("juliet") && !page.contains("id=\"name\""));
+    let (status, page) = post(&world, &token, "romeo");
+    assert_eq!((status, once(&page)[0]), (200, "juliet@north.example"), "whatever the form says");
+}
+
+#[test]
+fn other_paths_and_methods() {
+    let world = world();
+    assert!(get(&world, "/").is_none() && get(&world, "/upload/x").is_none());
+    let request = Request { method: "DELETE", path: "/invite/x", headers: &[] };
+    let response = run(serve(world.broker(NORTH).core(), &request, b"")).expect("an answer");
+    assert_eq!((response.status, response.header("allow")), (405, Some("GET, HEAD, POST")));
+}
