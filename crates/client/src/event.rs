@@ -17,6 +17,8 @@ pub const EVENT_VERSION: u32 = 1;
 pub enum Event {
     /// The account went on or off line, or cannot sign in.
     Account(AccountState),
+    /// Everything that had waited at the server has come; what comes from now on is new.
+    CaughtUp,
     /// A message arrived, or was written on another device of this account.
     Message(Message),
     /// What is known about a message changed.

@@ -49,6 +49,10 @@ mod outbox;
 pub mod output;
 mod own_device;
 mod tables;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod transfers;
 mod trust;
 

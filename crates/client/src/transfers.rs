@@ -160,7 +160,8 @@ impl Engine {
         };
         let mut bytes = Vec::new();
         let owner = self.piece_owner(who, &message.id)?;
-        for (_, piece) in self.store.scan_seq(tables::FILE_PIECE, &owner, .., store::Direction::Forward, usize::MAX).await?
+        for (_, piece) in
+            self.store.scan_seq(tables::FILE_PIECE, &owner, .., store::Direction::Forward, usize::MAX).await?
         {
             bytes.extend_from_slice(&piece);
         }
@@ -184,7 +185,8 @@ impl Engine {
     async fn has_legacy_devices(&self, who: &BareJid) -> Result<bool, EngineError> {
         let only_legacy = |row: &PeerDeviceRow| row.listed_legacy && !row.listed_omemo2 && !row.used_omemo2;
         let own = self.own_or_bad()?;
-        Ok(self.device_rows(who).await?.iter().any(only_legacy) || self.device_rows(&own).await?.iter().any(only_legacy))
+        Ok(self.device_rows(who).await?.iter().any(only_legacy)
+            || self.device_rows(&own).await?.iter().any(only_legacy))
     }
 
     pub(crate) async fn slot_answer(
@@ -245,7 +247,8 @@ impl Engine {
             Some(Transfer::Upload { contact, message }) => self.uploaded((contact, message), &outcome).await,
             Some(Transfer::Fetch { contact, message, request, offer }) => {
                 let file = files::fetched(outcome).and_then(|ciphertext| files::open(&offer, &ciphertext));
-                self.file_ended(&contact, false, &message, file.as_ref().map(|_| ()).map_err(|failure| *failure)).await?;
+                self.file_ended(&contact, false, &message, file.as_ref().map(|_| ()).map_err(|failure| *failure))
+                    .await?;
                 let ended = match file {
                     Ok(file) => {
                         self.output(Output::SaveFile(SaveFile { message, name: file.name, bytes: file.bytes }));
@@ -268,7 +271,9 @@ impl Engine {
                 None => Err(Failure::Protocol),
             },
             HttpOutcome::Response { status: 413, .. } => Err(Failure::FileTooLarge),
-            HttpOutcome::Response { status: 429 | 500..=599, .. } | HttpOutcome::Failed(_) => Err(Failure::ServerTimeout),
+            HttpOutcome::Response { status: 429 | 500..=599, .. } | HttpOutcome::Failed(_) => {
+                Err(Failure::ServerTimeout)
+            }
             HttpOutcome::Response { .. } => Err(Failure::Refused),
         };
         let offer = match offer {
@@ -349,11 +354,7 @@ impl Engine {
 
     fn own_broker(&self) -> Result<Broker, EngineError> {
         let account = self.account.as_ref().ok_or(EngineError::BadRow)?;
-        Ok(Broker {
-            domain: account.jid.domainpart().to_owned(),
-            pin: account.pin(),
-            endpoints: account.endpoints(),
-        })
+        Ok(Broker { domain: account.jid.domainpart().to_owned(), pin: account.pin(), endpoints: account.endpoints() })
     }
 
     /// How contacts reach the own server's files without DNS and public certificates.

@@ -11,7 +11,7 @@ use xmpp::xml::{Element, Frame};
 
 use super::{Engine, Question};
 use crate::error::{EngineError, Failure};
-use crate::event::AccountState;
+use crate::event::{AccountState, Event};
 use crate::output::{ConnectFailure, ConnectPlan, Output};
 
 /// The first and the longest pause between attempts to connect.
@@ -73,10 +73,6 @@ impl Connection {
         }
     }
 
-    pub(crate) fn is_off(&self) -> bool {
-        matches!(self.state, State::Off)
-    }
-
     /// Takes the stream when there is one.
     pub(crate) fn stream(&mut self) -> Option<&mut Initiator> {
         match &mut self.state {
@@ -119,6 +115,7 @@ impl Engine {
             && let Some(session) = &mut live.session
         {
             session.caught_up = true;
+            self.emit(Event::CaughtUp);
         }
     }
 

@@ -1,0 +1,3 @@
+//! Engines against a small server in memory.
+
+mod conversation;
