@@ -338,4 +338,26 @@ impl World {
         }
         all.into_iter().find(|contact| contact.address == jid)
     }
+
+    pub(crate) fn is_running(&self, person: usize) -> bool {
+        self.people[person].engine.is_some()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn account_state(&mut self, person: usize) -> crate::event::AccountState {
+        match self.command_only(person, Command::Status).unwrap() {
+            Reply::Status(status) => status.account,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The devices that an account shows for OMEMO 2.
+    pub(crate) fn device_ids(&mut self, address: &str) -> Vec<u32> {
+        let node = &self.server.nodes(address)["urn:xmpp:omemo:2:devices"];
+        let list = node.last().unwrap().payload.as_ref().unwrap();
+        xep::omemo::DeviceList::parse(list).unwrap().1.ids().collect()
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use xep::commands::{Progress, Request as CommandRequest, Response};
 use xep::ibr::Request as Register;
-use xep::omemo::Version;
+use xep::omemo::{DeviceList, Version};
 use xep::pubsub::request::Answer as PubSubAnswer;
 use xep::pubsub::{Item, Request as PubSub};
 use xep::upload::{Slot, SlotRequest};
@@ -51,6 +51,12 @@ pub(crate) struct Server {
     /// How messages to these accounts bounce.
     pub(crate) bouncing: BTreeMap<String, Condition>,
     pub(crate) tamper: Option<Tamper>,
+    /// Whoever sends a forged answer before every true one about a device list.
+    pub(crate) forge_answers_from: Vec<String>,
+    /// Answers of clients to questions.
+    pub(crate) answers: Vec<Element>,
+    /// Presence of clients.
+    pub(crate) presences: Vec<Element>,
     /// Whether XEP-0198 is offered.
     pub(crate) acks: bool,
     /// Whether stanzas are acknowledged, where that is offered.
@@ -71,6 +77,9 @@ impl Server {
             failing: BTreeMap::new(),
             bouncing: BTreeMap::new(),
             tamper: None,
+            forge_answers_from: Vec::new(),
+            answers: Vec::new(),
+            presences: Vec::new(),
             acks: true,
             acknowledges: true,
             count: 0,
@@ -208,8 +217,13 @@ impl Server {
 
     fn stanza(&mut self, person: usize, from: &Jid, mut stanza: Element) {
         stanza.set_attr("from", from.as_str());
+        if stanza.name() == "presence" {
+            self.presences.push(stanza.clone());
+        }
         match stanza.name() {
+            "iq" if matches!(stanza.attr("type"), Some("result" | "error")) => self.answers.push(stanza),
             "iq" => {
+                self.forge_answers(person, &stanza);
                 if let Some(answer) = self.iq(from, &stanza) {
                     self.send(person, &answer);
                 }
@@ -298,6 +312,21 @@ impl Server {
             reply.remove_attr("from");
         }
         Some(reply)
+    }
+
+    /// The right id, the wrong sender, and a device list of the forger's choice.
+    fn forge_answers(&mut self, person: usize, iq: &Element) {
+        let xml = iq.to_xml("");
+        let version = Version::STRONGEST_FIRST.into_iter().find(|version| xml.contains(version.devices_node()));
+        let Some(version) = version.filter(|_| iq.attr("type") == Some("get")) else { return };
+        let list = DeviceList::of_ids([666]).to_element(version);
+        let items = vec![Item::new(Version::DEVICES_ITEM, list)];
+        let child = PubSubAnswer::Items { node: version.devices_node().to_owned(), items }.to_element();
+        for from in self.forge_answers_from.clone() {
+            let mut forged = stanza::reply_result(iq, Some(child.clone()));
+            forged.set_attr("from", from);
+            self.send(person, &forged);
+        }
     }
 
     fn pubsub(&mut self, owner: &BareJid, pubsub: &Element, is_set: bool) -> Result<Element, Condition> {

@@ -1,0 +1,155 @@
+//! Strangers, requests, blocking, numbers and trust.
+
+use crate::command::{Command, InboxSide, Proof, Reply};
+use crate::error::{CommandError, Failure};
+use crate::event::{Event, MessageState, PersonTrust, Relation};
+use crate::testing::World;
+
+/// Carol writes to alice without an invitation.
+fn stranger(seed: u64) -> (World, usize, usize) {
+    let mut world = World::new(seed);
+    let alice = world.join("alice", "north.example");
+    let carol = world.join("carol", "south.example");
+    world.say(carol, "alice@north.example", "hello, you do not know me");
+    (world, alice, carol)
+}
+
+#[test]
+fn a_strangers_message_lies_in_the_requests_and_nothing_goes_back() {
+    let (mut world, alice, carol) = stranger(50);
+    assert_eq!(world.texts(alice, InboxSide::Requests), ["hello, you do not know me"]);
+    assert!(world.received(alice).is_empty());
+    assert!(world.people[alice].events.iter().any(|event| matches!(event, Event::Request(_))));
+    let answered = world.server.messages.iter().any(|m| m.attr("to") == Some("carol@south.example"));
+    assert!(!answered, "no acknowledgement, no receipt, no empty message");
+    world.command(alice, Command::Accept { who: "carol".into() }).unwrap();
+    assert_eq!(world.received(alice), ["hello, you do not know me"]);
+    world.say(alice, "carol", "now I do");
+    assert_eq!(world.received(carol), ["now I do"]);
+}
+
+#[test]
+fn disco_and_ping_of_strangers_are_not_answered() {
+    let (mut world, alice, _) = stranger(51);
+    for (from, expected) in [("carol@south.example/r", "error"), ("north.example", "result")] {
+        for child in [xep::disco::Info::query(None), xmpp::xml::Element::new("ping", xep::ping::NS)] {
+            let mut iq = xmpp::stanza::iq("get", "probe", None, child);
+            iq.set_attr("from", from);
+            world.server.inject(alice, &iq);
+            world.settle();
+            assert_eq!(world.server.answers.last().and_then(|iq| iq.attr("type")), Some(expected), "{from}");
+        }
+    }
+}
+
+#[test]
+fn blocked_people_are_not_heard_and_not_written_to() {
+    let (mut world, alice, carol) = stranger(52);
+    world.command(alice, Command::Block { who: "carol".into() }).unwrap();
+    world.say(carol, "alice", "listen!");
+    assert!(world.texts(alice, InboxSide::Requests).is_empty());
+    let id = world.say(alice, "carol", "no");
+    assert_eq!(world.state(alice, "carol", &id), MessageState::Undeliverable(Failure::Blocked));
+    assert_eq!(world.contact(alice, "carol@south.example").unwrap().relation, Relation::Blocked);
+}
+
+#[test]
+fn removed_people_are_forgotten_with_what_was_said() {
+    let (mut world, alice, bob) = World::alice_and_bob(53);
+    world.say(bob, "alice", "to be forgotten");
+    world.command(alice, Command::Remove { who: "bob".into() }).unwrap();
+    assert!(world.contact(alice, "bob@south.example").is_none());
+    assert!(matches!(
+        world.command(alice, Command::History { who: "bob".into(), before: None, limit: 10 }),
+        Err(CommandError::UnknownContact)
+    ));
+}
+
+#[test]
+fn both_see_the_same_number_and_verify_by_it() {
+    let (mut world, alice, bob) = World::alice_and_bob(54);
+    world.say(alice, "bob", "hi");
+    world.say(bob, "alice", "hi");
+    let number = |world: &mut World, person, who: &str| match world.command(person, Command::Number { who: who.into() })
+    {
+        Ok(Reply::Number(number)) => number.digits,
+        other => panic!("{other:?}"),
+    };
+    let (ours, theirs) = (number(&mut world, alice, "bob"), number(&mut world, bob, "alice"));
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.len(), 71);
+    let wrong = Proof::Number(ours.replace('1', "2"));
+    let verify = |proof| Command::Verify { who: "bob".into(), proof };
+    assert!(matches!(world.command(alice, verify(wrong)), Err(CommandError::DoesNotMatch)));
+    world.command(alice, verify(Proof::Number(ours))).unwrap();
+    assert_eq!(world.contact(alice, "bob@south.example").unwrap().trust, PersonTrust::Verified);
+    world.say(alice, "bob", "verified");
+    assert!(world.inbox(alice, InboxSide::Contacts).last().unwrap().verified);
+}
+
+#[test]
+fn a_link_with_other_keys_than_are_found_stops_sending() {
+    let (mut world, _, bob) = World::alice_and_bob(55);
+    let dave = world.join("dave", "north.example");
+    let link = world.invite_of(bob);
+    // The link promises bob's keys, but somebody in between shows others: eve's.
+    let eve = world.join("eve", "south.example");
+    let forged = world.server.nodes("eve@south.example").clone();
+    world.kill(bob);
+    *world.server.nodes("bob@south.example") = forged;
+    let _ = eve;
+    world.command(dave, Command::Add { link, name: None }).unwrap();
+    assert_eq!(world.contact(dave, "bob@south.example").unwrap().trust, PersonTrust::Changed);
+    let id = world.say(dave, "bob", "to whom?");
+    assert_eq!(world.state(dave, "bob", &id), MessageState::Undeliverable(Failure::Changed));
+}
+
+#[test]
+fn a_new_device_of_a_verified_person_waits_for_the_user() {
+    let (mut world, alice, bob) = World::alice_and_bob(56);
+    world.say(alice, "bob", "hi");
+    world.say(bob, "alice", "hi");
+    let Ok(Reply::Number(number)) = world.command(alice, Command::Number { who: "bob".into() }) else { panic!() };
+    world.command(alice, Command::Verify { who: "bob".into(), proof: Proof::Number(number.digits) }).unwrap();
+    world.kill(bob);
+    world.start(bob, crate::engine::Origin::Copied).unwrap();
+    world.command(bob, Command::GoOnline).unwrap();
+    world.advance(std::time::Duration::from_secs(25 * 60 * 60));
+    let id = world.say(alice, "bob", "to the new device?");
+    assert_eq!(world.state(alice, "bob", &id), MessageState::Undeliverable(Failure::Changed));
+    assert_eq!(world.contact(alice, "bob@south.example").unwrap().undecided_devices_count, 1);
+    world.command(alice, Command::AcceptChange { who: "bob".into() }).unwrap();
+    world.command(alice, Command::Retry { who: "bob".into(), message: id.clone() }).unwrap();
+    assert_eq!(world.state(alice, "bob", &id), MessageState::AtBroker);
+}
+
+#[test]
+fn names_may_be_short_addresses_or_links() {
+    let (mut world, alice, bob) = World::alice_and_bob(57);
+    let link = world.invite_of(bob);
+    for who in ["bob", "BOB", "bob@south.example", link.as_str()] {
+        world.say(alice, who, "found");
+    }
+    assert_eq!(world.received(bob).len(), 4);
+    world.command(alice, Command::Rename { who: "bob".into(), name: "Robert".into() }).unwrap();
+    world.say(alice, "robert", "found");
+    assert_eq!(world.received(bob).len(), 5);
+    for nobody in ["nobody", "south.example", "alice@north.example"] {
+        let command = Command::Say { who: nobody.into(), text: "?".into() };
+        assert!(matches!(world.command(alice, command), Err(CommandError::UnknownContact)), "{nobody}");
+    }
+}
+
+#[test]
+fn an_invitation_is_good_for_one_person() {
+    let (mut world, alice, bob) = World::alice_and_bob(58);
+    let link = world.invite_of(alice);
+    let (carol, dave) = (world.join("carol", "south.example"), world.join("dave", "south.example"));
+    for person in [carol, dave] {
+        world.command(person, Command::Add { link: link.clone(), name: None }).unwrap();
+        world.say(person, "alice", "invited");
+    }
+    assert_eq!(world.contact(alice, "carol@south.example").unwrap().relation, Relation::Accepted);
+    assert_eq!(world.contact(alice, "dave@south.example").unwrap().relation, Relation::Request);
+    assert_eq!(world.received(bob), Vec::<String>::new());
+}

@@ -1,0 +1,119 @@
+//! Sessions that broke are replaced without the user, once a day; servers that fail for a while lose nothing.
+
+use std::time::Duration;
+
+use xmpp::stanza::Condition;
+
+use crate::error::Failure;
+use crate::event::{Event, MessageState, Notice};
+use crate::testing::World;
+
+fn notices(world: &World, person: usize) -> Vec<Notice> {
+    let notice = |event: &Event| match event {
+        Event::Notice(notice) => Some(notice.clone()),
+        _ => None,
+    };
+    world.people[person].events.iter().filter_map(notice).collect()
+}
+
+/// Breaks what is inside the next encrypted elements.
+fn spoil(world: &mut World) {
+    world.server.tamper = Some(Box::new(|mut stanza| {
+        for encrypted in stanza.children_mut().filter(|child| child.name() == "encrypted") {
+            for header in encrypted.children_mut().filter(|child| child.name() == "header") {
+                for keys in header.children_mut() {
+                    for key in keys.children_mut() {
+                        let mut text = key.text();
+                        text.replace_range(40..44, if &text[40..44] == "AAAA" { "BBBB" } else { "AAAA" });
+                        *key = xmpp::xml::Element::new("key", key.ns().to_owned())
+                            .with_attr("rid", key.attr("rid").unwrap().to_owned())
+                            .with_attr_opt("kex", key.attr("kex").map(str::to_owned))
+                            .with_text(text);
+                    }
+                }
+            }
+        }
+        vec![stanza]
+    }));
+}
+
+#[test]
+fn an_unreadable_message_leads_to_a_new_session_once_a_day() {
+    let (mut world, alice, bob) = World::alice_and_bob(70);
+    world.say(bob, "alice", "fine");
+    world.say(alice, "bob", "fine");
+    spoil(&mut world);
+    world.say(bob, "alice", "lost");
+    world.server.tamper = None;
+    world.settle();
+    let unreadable = |n: &&Notice| matches!(n, Notice::Unreadable { .. });
+    assert_eq!(notices(&world, alice).iter().filter(unreadable).count(), 1);
+    world.say(bob, "alice", "readable again");
+    assert_eq!(world.received(alice), ["fine", "readable again"]);
+    spoil(&mut world);
+    world.say(bob, "alice", "lost too");
+    world.server.tamper = None;
+    assert_eq!(notices(&world, alice).iter().filter(unreadable).count(), 1);
+    assert!(notices(&world, alice).iter().any(|n| matches!(n, Notice::StillUnreadable { .. })));
+    world.say(bob, "alice", "and on it goes");
+    assert_eq!(world.received(alice), ["fine", "readable again", "and on it goes"]);
+}
+
+#[test]
+fn a_server_that_does_not_answer_keeps_messages_waiting() {
+    let (mut world, alice, bob) = World::alice_and_bob(71);
+    world.advance(Duration::from_secs(25 * 60 * 60));
+    world.server.failing.insert("bob@south.example".into(), Condition::RemoteServerTimeout);
+    let id = world.say(alice, "bob", "patience");
+    assert_eq!(world.state(alice, "bob", &id), MessageState::Waiting);
+    world.server.failing.clear();
+    world.advance(Duration::from_secs(120));
+    assert_eq!(world.state(alice, "bob", &id), MessageState::AtBroker);
+    assert_eq!(world.received(bob), ["patience"]);
+}
+
+#[test]
+fn bounces_become_words() {
+    for (condition, failure) in [
+        (Condition::PolicyViolation, Failure::PolicyViolation),
+        (Condition::ItemNotFound, Failure::NoSuchPerson),
+        (Condition::RemoteServerNotFound, Failure::NoSuchServer),
+        (Condition::ServiceUnavailable, Failure::Unavailable),
+    ] {
+        let (mut world, alice, _) = World::alice_and_bob(72);
+        world.server.bouncing.insert("bob@south.example".into(), condition);
+        let id = world.say(alice, "bob", "returned");
+        assert_eq!(world.state(alice, "bob", &id), MessageState::Undeliverable(failure));
+    }
+}
+
+#[test]
+fn a_bounce_for_a_while_is_tried_again() {
+    let (mut world, alice, bob) = World::alice_and_bob(73);
+    world.server.bouncing.insert("bob@south.example".into(), Condition::RemoteServerTimeout);
+    let id = world.say(alice, "bob", "later");
+    assert_eq!(world.state(alice, "bob", &id), MessageState::Waiting);
+    world.server.bouncing.clear();
+    world.advance(Duration::from_secs(300));
+    assert_eq!(world.state(alice, "bob", &id), MessageState::AtBroker);
+    assert_eq!(world.received(bob), ["later"]);
+}
+
+#[test]
+fn prekeys_are_refilled_when_they_run_low() {
+    let mut world = World::new(74);
+    let alice = world.join("alice", "north.example");
+    let bundle = |world: &mut World| {
+        let nodes = world.server.nodes("alice@north.example");
+        let item = nodes["urn:xmpp:omemo:2:bundles"].last().unwrap().payload.clone().unwrap();
+        xep::omemo::BundleElement::parse(&item).unwrap().1
+    };
+    assert_eq!(bundle(&mut world).prekeys.len(), 100);
+    let bob = world.join("bob", "south.example");
+    world.say(bob, "alice@north.example", "takes one");
+    assert_eq!(bundle(&mut world).prekeys.len(), 99);
+    let before = bundle(&mut world).signed_prekey;
+    world.advance(Duration::from_secs(8 * 24 * 60 * 60));
+    world.restart(alice);
+    assert_ne!(bundle(&mut world).signed_prekey, before, "the signed prekey is replaced weekly");
+}
