@@ -70,7 +70,8 @@ impl FastScan {
             let outcome = match rest.get(1) {
                 Some(b'/') => self.end_tag(buf),
                 Some(_) => self.start_tag(buf, limits)?,
-                None => Tag::Incomplete,
+                // It may become a CDATA section, in which quotes mean nothing: not to be searched for the end of a tag.
+                None => return self.wait(buf, limits),
             };
             match outcome {
                 Tag::Read => {

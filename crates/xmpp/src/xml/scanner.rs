@@ -9,7 +9,7 @@ use super::error::XmlError;
 use super::fast::{self, FastScan};
 use super::frame::Frame;
 use super::limits::Limits;
-use super::slow::{self, SlowScan};
+use super::slow::{SlowScan, Step};
 
 /// The opening tag of a stream (RFC 6120 §4.7).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl StreamScanner {
                     let step = scan.run(&mut input, &self.limits)?;
                     let used = before - input.len();
                     self.buffer.advance(used);
-                    let slow::Step::Complete(element) = step else { return Ok(None) };
+                    let Step::Complete(element) = step else { return Ok(None) };
                     self.state = State::Idle;
                     return Ok(Some(Token::Frame(Frame::from_owned(element, self.content_ns()))));
                 }
@@ -182,7 +182,7 @@ impl StreamScanner {
         if tag.ends_with(b"/>") {
             return Err(XmlError::Malformed);
         }
-        let content_ns = declared_default(&tag);
+        let content_ns = declared_default(&tag, &self.limits)?;
         self.header = Some(Box::new(Header { tag, content_ns: content_ns.clone() }));
         Ok(Some(Token::Open(StreamHeader { element, content_ns })))
     }
@@ -232,24 +232,18 @@ fn raw_name(tag: &[u8]) -> &[u8] {
     name.get(..len).unwrap_or_default()
 }
 
-/// Finds the default namespace that a well-formed tag declares; `rxml` keeps declarations to itself.
-fn declared_default(tag: &[u8]) -> Name {
-    let mut rest = String::from_utf8_lossy(tag).into_owned();
-    // Cut attribute by attribute, so that a value that looks like a declaration is not taken for one.
-    while let Some((before, after)) = rest.split_once(['"', '\'']) {
-        let quote = rest.as_bytes().get(before.len()).copied().unwrap_or(b'"') as char;
-        let Some((value, tail)) = after.split_once(quote) else { break };
-        let name = before.trim_end().trim_end_matches('=').trim_end();
-        if name.rsplit(|c: char| c.is_ascii_whitespace()).next() == Some("xmlns") {
-            return match value {
-                crate::ns::CLIENT => Cow::Borrowed(crate::ns::CLIENT),
-                crate::ns::SERVER => Cow::Borrowed(crate::ns::SERVER),
-                other => Cow::Owned(other.to_owned()),
-            };
-        }
-        rest = tail.to_owned();
-    }
-    Cow::Borrowed("")
+/// Finds the default namespace that the stream's opening tag declares.
+///
+/// `rxml` keeps declarations to itself, so it is asked which namespace a child without prefix is in; reading the tag a
+/// second way could come to another answer.
+fn declared_default(tag: &[u8], limits: &Limits) -> Result<Name, XmlError> {
+    let (mut scan, _) = SlowScan::inside(tag, limits)?;
+    let Step::Complete(child) = scan.run(&mut b"<a/>".as_slice(), limits)? else { return Err(XmlError::Malformed) };
+    Ok(match child.ns() {
+        crate::ns::CLIENT => Cow::Borrowed(crate::ns::CLIENT),
+        crate::ns::SERVER => Cow::Borrowed(crate::ns::SERVER),
+        other => Cow::Owned(other.to_owned()),
+    })
 }
 
 #[cfg(test)]

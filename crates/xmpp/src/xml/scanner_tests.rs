@@ -80,6 +80,33 @@ fn what_is_not_canonical_is_understood_and_written_anew() {
 }
 
 #[test]
+fn x14_a_namespace_with_braces_injects_nothing() {
+    let smuggling = "<message xmlns:c='u}a=\"\"&gt;&lt;body&gt;forged&lt;/body&gt;&lt;x b' c:k='v'/>";
+    let frame = one(smuggling).unwrap();
+    let written = String::from_utf8(frame.bytes().to_vec()).unwrap();
+    assert_eq!(one(&written).unwrap().to_element(), frame.to_element());
+    assert_eq!(frame.root().children().count(), 0);
+}
+
+#[test]
+fn quotes_in_a_cdata_section_end_no_tag_however_it_is_cut() {
+    let frame = one("<message><body><![CDATA[it's <b> ]]></body></message>").unwrap();
+    assert_eq!(frame.root().child("body", "jabber:client").unwrap().text(), "it's <b> ");
+}
+
+#[test]
+fn the_content_namespace_is_what_rxml_takes_it_for() {
+    for declared in ["xmlns='a&amp;b'", "xmlns = 'a&#38;b'", "to=\"xmlns='c'\" xmlns='a&amp;b'"] {
+        let mut scanner = StreamScanner::new(Limits::CLIENT);
+        scanner.push(format!("<s:stream {declared} xmlns:s='u'><x/><y><![CDATA[]]></y>").as_bytes());
+        assert!(matches!(scanner.poll(), Ok(Some(Token::Open(header))) if header.content_ns == "a&b"), "{declared}");
+        for _ in ["by the fast way", "by the slow way"] {
+            assert!(matches!(scanner.poll(), Ok(Some(Token::Frame(frame))) if frame.ns() == "a&b"), "{declared}");
+        }
+    }
+}
+
+#[test]
 fn x13_entities_doctypes_comments_and_instructions_are_refused() {
     for (bad, why) in [
         ("<!DOCTYPE x [<!ENTITY a 'b'>]><message/>", XmlError::Restricted),

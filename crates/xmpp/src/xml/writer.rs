@@ -63,7 +63,9 @@ pub(super) fn write_element(out: &mut String, element: &Element, parent_ns: &str
         write_attr(out, "xmlns", element.ns());
     }
     for (index, (name, value)) in element.attrs().enumerate() {
-        match name.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        // The last brace: a namespace may contain any character, a name no brace; cut at the first one, a peer's
+        // namespace would be written into the tag itself (X14).
+        match name.strip_prefix('{').and_then(|rest| rest.rsplit_once('}')) {
             Some((ns, local)) => {
                 write_attr(out, &format!("xmlns:n{index}"), ns);
                 write_attr(out, &format!("n{index}:{local}"), value);
