@@ -1,0 +1,207 @@
+//! `waxwingd.toml`: the settings file.
+//!
+//! Every field has the default of [`Settings`], unknown fields are refused, and `docs/waxwingd.toml` shows all of them
+//! (a test compares). Paths are relative to the file.
+
+mod limits;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use xep::policy::E2eePolicy;
+
+use crate::settings::{CertificateFiles, FederationSettings, Ports, RegistrationSettings, Settings};
+use limits::LimitsSection;
+
+/// Why a settings file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A file cannot be read.
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// The settings file is not as it should be.
+    Malformed {
+        /// Which one.
+        path: PathBuf,
+        /// Where and why, in the words of the parser.
+        why: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path } => write!(f, "{} cannot be read", path.display()),
+            Self::Malformed { path, why } => write!(f, "{}: {}", path.display(), why.trim_end()),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    domain: Option<String>,
+    listen: Option<IpAddr>,
+    announce: Vec<String>,
+    ports: PortsSection,
+    certificate: Option<CertificateSection>,
+    e2ee: E2eeSection,
+    login: LoginSection,
+    registration: RegistrationSection,
+    federation: FederationSection,
+    limits: LimitsSection,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PortsSection {
+    client: u16,
+    client_tls: u16,
+    server: u16,
+    server_tls: u16,
+    https: u16,
+}
+
+impl Default for PortsSection {
+    fn default() -> Self {
+        let Ports { client, client_tls, server, server_tls, https } = Ports::STANDARD;
+        Self { client, client_tls, server, server_tls, https }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CertificateSection {
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Policy {
+    #[default]
+    Required,
+    Preferred,
+    Off,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct E2eeSection {
+    policy: Policy,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LoginSection {
+    scram_iterations: u32,
+}
+
+impl Default for LoginSection {
+    fn default() -> Self {
+        Self { scram_iterations: Settings::in_memory().scram_iterations }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RegistrationSection {
+    open: bool,
+    reserved_names: Vec<String>,
+    invite_days: u64,
+    invites_per_day: u64,
+}
+
+impl Default for RegistrationSection {
+    fn default() -> Self {
+        let RegistrationSettings { is_open, reserved_names, invite_lifetime, invites_per_day } =
+            RegistrationSettings::default();
+        let invite_days = invite_lifetime.as_secs() / DAY_SECONDS;
+        Self { open: is_open, reserved_names, invite_days, invites_per_day }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FederationSection {
+    enabled: bool,
+    ca_file: Option<PathBuf>,
+    allow: Vec<String>,
+    deny: Vec<String>,
+    dns: Option<SocketAddr>,
+    peers: Vec<String>,
+}
+
+impl Default for FederationSection {
+    fn default() -> Self {
+        let FederationSettings { is_enabled, allow, deny, dns, peers, .. } = FederationSettings::default();
+        Self { enabled: is_enabled, ca_file: None, allow, deny, dns, peers }
+    }
+}
+
+const DAY_SECONDS: u64 = 86_400;
+
+fn days(count: u64) -> Duration {
+    Duration::from_secs(count.saturating_mul(DAY_SECONDS))
+}
+
+/// Reads a settings file into settings.
+///
+/// # Errors
+///
+/// [`ConfigError`] names the file, the line and what is wrong with it.
+pub fn read(path: &Path, settings: &mut Settings) -> Result<(), ConfigError> {
+    let unreadable = |path: &Path| ConfigError::Unreadable { path: path.to_path_buf() };
+    let text = std::fs::read_to_string(path).map_err(|_| unreadable(path))?;
+    let file: File = toml::from_str(&text)
+        .map_err(|error| ConfigError::Malformed { path: path.to_path_buf(), why: error.to_string() })?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    if let Some(ca_file) = &file.federation.ca_file {
+        let ca_file = directory.join(ca_file);
+        let pem = std::fs::read_to_string(&ca_file).map_err(|_| unreadable(&ca_file))?;
+        settings.federation.authorities_pem = Some(pem);
+    }
+    file.apply(directory, settings);
+    Ok(())
+}
+
+impl File {
+    fn apply(self, directory: &Path, settings: &mut Settings) {
+        settings.domain = self.domain;
+        settings.listen = self.listen;
+        settings.announce = self.announce;
+        let PortsSection { client, client_tls, server, server_tls, https } = self.ports;
+        settings.ports = Ports { client, client_tls, server, server_tls, https };
+        settings.certificate = self
+            .certificate
+            .map(|files| CertificateFiles { chain: directory.join(files.chain), key: directory.join(files.key) });
+        settings.policy = match self.e2ee.policy {
+            Policy::Required => E2eePolicy::Required,
+            Policy::Preferred => E2eePolicy::Preferred,
+            Policy::Off => E2eePolicy::Off,
+        };
+        settings.scram_iterations = self.login.scram_iterations;
+        settings.registration = RegistrationSettings {
+            is_open: self.registration.open,
+            reserved_names: self.registration.reserved_names,
+            invite_lifetime: days(self.registration.invite_days),
+            invites_per_day: self.registration.invites_per_day,
+        };
+        let FederationSection { enabled, ca_file: _, allow, deny, dns, peers } = self.federation;
+        let authorities_pem = settings.federation.authorities_pem.take();
+        settings.federation = FederationSettings { is_enabled: enabled, authorities_pem, allow, deny, dns, peers };
+        self.limits.apply(settings);
+    }
+}
+
+#[cfg(test)]
+mod tests;
