@@ -158,7 +158,11 @@ impl Engine {
             StateCode::Waiting => {}
             StateCode::Undeliverable => {
                 let mut tx = self.store.transaction();
-                let row = MessageRow { state: StateCode::Waiting.into(), failure: 0, ..row };
+                let mut row = MessageRow { state: StateCode::Waiting.into(), failure: 0, ..row };
+                if let Some(file) = &mut row.file {
+                    file.set_state(if file.offer.is_empty() { FileCode::Moving } else { FileCode::Complete });
+                    file.failure = 0;
+                }
                 self.put_message(&mut tx, &who, &row)?;
                 self.put_waiting(&mut tx, &who, row.seq, &row.id).await?;
                 tx.commit().await?;

@@ -66,8 +66,7 @@ pub struct Engine {
 
 impl Engine {
     /// Opens the profile that `store` holds, or an empty one. Nothing is connected before [`Command::GoOnline`],
-    /// [`Command::Join`] or [`Command::Login`], except that an engine that was online when it was last used is so again
-    /// after [`Command::GoOnline`] only: a verb that merely reads does not connect.
+    /// [`Command::Join`] or [`Command::Login`]: a verb that merely reads does not connect.
     ///
     /// # Errors
     ///
@@ -93,6 +92,7 @@ impl Engine {
             outbox_open: BTreeSet::new(),
         };
         engine.load_account(origin).await?;
+        engine.output(Output::AdvanceGeneration);
         Ok(engine)
     }
 

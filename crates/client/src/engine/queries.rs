@@ -2,7 +2,7 @@
 //!
 //! An answer counts only when both its id and its sender are those of the question (X06); ids have 128 random bits.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use xep::omemo::{DeviceList, Version};
@@ -93,7 +93,8 @@ struct Pending {
 /// The questions without an answer yet.
 #[derive(Default)]
 pub(crate) struct Queries {
-    pending: HashMap<String, Pending>,
+    /// In the order of their ids, so that a run with the same seed is the same run.
+    pending: BTreeMap<String, Pending>,
 }
 
 impl Queries {
@@ -103,7 +104,7 @@ impl Queries {
 
     /// Forgets everything, because the connection is gone.
     pub(crate) fn take_all(&mut self) -> Vec<Question> {
-        self.pending.drain().map(|(_, pending)| pending.question).collect()
+        std::mem::take(&mut self.pending).into_values().map(|pending| pending.question).collect()
     }
 
     pub(crate) fn take_overdue(&mut self, now: Timestamp) -> Vec<Question> {

@@ -8,7 +8,7 @@ mod content;
 use crypto::omemo::{DecryptError, Delivery, Device, Legacy, Omemo2, Profile, ReplyDue, SessionSet};
 use store::Transaction;
 use xep::omemo::client::{Content, OpenError, Opened, Opener, open};
-use xep::omemo::{Encrypted, NS_LEGACY, NS_OMEMO2, Version};
+use xep::omemo::{DEVICES_MAX, Encrypted, NS_LEGACY, NS_OMEMO2, Version};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::xml::Element;
 
@@ -83,6 +83,9 @@ impl Engine {
         let known = self.device_row(who, element.sender_device).await?;
         if known.as_ref().is_some_and(|row| row.trust() == DeviceTrustCode::Distrusted) {
             return Ok(());
+        }
+        if known.is_none() && self.device_rows(who).await?.len() >= DEVICES_MAX {
+            return Ok(()); // nobody has so many; it is an attempt to fill the store
         }
         let mut sessions = self.sessions::<P>(who, element.sender_device).await?;
         // On a copy: if the commit fails, nothing has happened, and the server delivers again.
