@@ -6,6 +6,15 @@
 //!
 //! Each module opens with what it is and carries a [`Claim`]: the specification, its version, how much of it is done,
 //! and the features that service discovery announces.
+//!
+//! | to read about | start at |
+//! |---|---|
+//! | what a broker lets through | [`policy`], and `examples/policy.rs` |
+//! | asking entities what they are | [`disco`], [`caps`] |
+//! | publishing, and hearing of it | [`pubsub`] |
+//! | encryption as it travels | [`omemo`], [`sce`] |
+//! | links and invitations | [`uri`], [`invites`], [`ibr`] |
+//! | files | [`upload`], [`sfs`] |
 
 mod claim;
 mod fault;

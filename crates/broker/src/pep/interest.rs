@@ -107,7 +107,11 @@ impl Interests {
 
     /// A resource is available to an account, with these capabilities.
     fn came(&self, account: &BareJid, from: &Jid, caps: Option<Caps>) -> Step {
-        let Some(name) = from.resourcepart() else { return Step::Nothing };
+        let (Some(name), Some(caps)) = (from.resourcepart(), caps) else {
+            // who says nothing of himself wants nothing, and costs nothing here
+            self.gone(account, from);
+            return Step::Nothing;
+        };
         let mut inner = self.inner();
         let inner = &mut *inner;
         let is_full = inner.resources.len() >= ADDRESSES_MAX && !inner.resources.contains_key(from.bare_str());
@@ -120,17 +124,16 @@ impl Interests {
         }
         let resource = resources.entry(name.into()).or_default();
         let is_new = resource.accounts.insert(account.clone());
-        if resource.caps == caps {
+        if resource.caps.as_ref() == Some(&caps) {
             match (&resource.info, is_new) {
                 (Some(info), true) => return Step::Send(wanted(info, None)),
-                (None, true) if caps.is_some() => resource.waiting.push(account.clone()), // asked already
+                (None, true) => resource.waiting.push(account.clone()), // asked already
                 _ => {}
             }
             return Step::Nothing;
         }
         let before = std::mem::take(&mut resource.info);
-        resource.caps.clone_from(&caps);
-        let Some(caps) = caps else { return Step::Nothing };
+        resource.caps = Some(caps.clone());
         resource.info = inner.kinds.lookup(&caps);
         match &resource.info {
             // who was here before has had what he wanted before

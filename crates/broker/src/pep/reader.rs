@@ -14,6 +14,9 @@ use crate::{Core, roster};
 /// How often a subscription is decided again because somebody else was faster.
 const ATTEMPTS: usize = 16;
 
+/// Subscriptions that one account may have to one node: its address, and some of its resources.
+const SUBSCRIPTIONS_OF_ONE: usize = 8;
+
 /// How somebody stands to an account: what decides is read once and then asked for each node.
 pub(super) struct Asker {
     is_owner: bool,
@@ -122,7 +125,8 @@ async fn subscribe(core: &Core, account: &BareJid, from: &Jid, name: &str, jid: 
         };
         let is_listed = node.row.subscribers.iter().any(|listed| listed == jid.as_str());
         if wanted && !is_listed {
-            if node.row.subscribers.len() >= core.config.pep.listed {
+            let own = node.subscribers().filter(|other| other.bare_str() == jid.bare_str()).count();
+            if node.row.subscribers.len() >= core.config.pep.listed || own >= SUBSCRIPTIONS_OF_ONE {
                 return Err(PubSubError::TooManySubscriptions.into());
             }
             node.row.subscribers.push(jid.as_str().to_owned());

@@ -181,18 +181,45 @@ fn check_device_id(id: Option<&str>) -> Result<(), Malformed> {
 #[must_use]
 pub fn decoded_len(text: &str) -> Option<usize> {
     let (mut digits, mut padding) = (0_usize, 0_usize);
-    for byte in text.bytes() {
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        // every message comes by here: runs of digits are counted without looking at each for anything else
+        let run = rest.iter().take_while(|b| is_digit(**b)).count();
+        if run > 0 {
+            if padding > 0 {
+                return None;
+            }
+            digits += run;
+            rest = rest.get(run..)?;
+            continue;
+        }
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => digits += 1,
             b'=' => padding += 1,
-            _ if is_space(byte) => {}
+            byte if is_space(*byte) => {}
             _ => return None,
         }
+        rest = after;
     }
-    if (digits + padding) % 4 != 0 || padding > 2 {
+    if !(digits + padding).is_multiple_of(4) || padding > 2 {
         return None;
     }
     Some((digits + padding) / 4 * 3 - padding)
+}
+
+/// The digits of base64 (RFC 4648 §4), by value of the byte.
+const DIGITS: [bool; 256] = {
+    let mut digits = [false; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut at = 0;
+    while at < alphabet.len() {
+        digits[alphabet[at] as usize] = true;
+        at += 1;
+    }
+    digits
+};
+
+fn is_digit(byte: u8) -> bool {
+    DIGITS.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 fn is_space(byte: u8) -> bool {
