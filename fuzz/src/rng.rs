@@ -11,7 +11,7 @@ impl Rng {
     }
 
     /// Returns the next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -21,11 +21,11 @@ impl Rng {
     /// Returns a number below `bound`, and 0 for a bound of 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = bound.max(1) as u64;
-        (self.next() % bound) as usize
+        (self.draw() % bound) as usize
     }
 
     /// Returns a byte.
     pub fn byte(&mut self) -> u8 {
-        (self.next() >> 32) as u8
+        (self.draw() >> 32) as u8
     }
 }
