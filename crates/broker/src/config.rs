@@ -107,6 +107,8 @@ pub struct Limits {
     pub offline_age: Duration,
     /// Requests to subscribe, from people whom the account does not know, that are kept per account.
     pub pending_requests: usize,
+    /// Such requests that an account gets in a minute; more are dropped.
+    pub strangers_per_minute: u32,
     /// Addresses that a session may send directed presence to.
     pub directed_presence: usize,
     /// How long a client may leave a request for acknowledgement unanswered before its connection counts as dead.
@@ -141,6 +143,7 @@ impl Default for Limits {
             offline_bytes: 100 * 1024 * 1024,
             offline_age: Duration::from_secs(30 * 86_400),
             pending_requests: 100,
+            strangers_per_minute: 5,
             directed_presence: 1000,
             ack_timeout: Duration::from_secs(60),
             client_idle: Duration::from_secs(300),

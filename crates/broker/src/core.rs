@@ -12,8 +12,8 @@ use xmpp::xml::Element;
 use crate::config::BrokerConfig;
 use crate::environment::Environment;
 use crate::federation::Federation;
-use crate::login_pace::LoginPace;
 use crate::mailbox::Notice;
+use crate::pace::Pace;
 use crate::pep::Interests;
 use crate::registry::{Registry, SessionHandle};
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow};
@@ -29,7 +29,8 @@ pub struct Core {
     pub env: Environment,
     pub(crate) registry: Registry,
     pub(crate) federation: Federation,
-    pub(crate) login_pace: LoginPace,
+    pub(crate) failed_logins: Pace,
+    pub(crate) strangers: Pace,
     pub(crate) interests: Interests,
     pub(crate) uploads: Busy,
     /// The settings of all client streams.
@@ -154,13 +155,15 @@ impl Broker {
     pub fn new(config: BrokerConfig, store: Store, env: Environment) -> Self {
         let client_streams = Arc::new(client_streams(&config));
         let federation = Federation::new(&config, &env);
+        let strangers = Pace::of_strangers(config.limits.strangers_per_minute);
         Self(Arc::new(Core {
             config,
             store,
             env,
             registry: Registry::new(),
             federation,
-            login_pace: LoginPace::default(),
+            failed_logins: Pace::of_failed_logins(),
+            strangers,
             interests: Interests::default(),
             uploads: Busy::default(),
             client_streams,

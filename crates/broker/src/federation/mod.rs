@@ -279,6 +279,7 @@ impl Broker {
 
     /// A connection could not be made: what waits for it goes back.
     pub fn dial_failed(&self, request: &DialRequest, failure: DialFailure) {
+        tracing::debug!(?failure, "another server could not be reached");
         let route = lock(&self.federation.routes).get(&request.pair).cloned();
         if let Some(route) = route {
             fail_route(self.core(), &request.pair, &route, failure.condition());

@@ -113,6 +113,9 @@ pub(super) async fn inbound_subscription(core: &Core, stanza: &Stanza, kind: Kin
     let frame = stanza.frame.splice().set_attr("from", contact.as_str()).set_attr("to", account.as_str()).finish();
     // a good token allows the request before it is looked at (XEP-0379 §3.5)
     let invited = kind == Kind::Subscribe && redeem(core, &account, &contact, &frame).await;
+    if kind == Kind::Subscribe && !invited && !may_ask(core, &account, &contact).await {
+        return;
+    }
     let updated = roster::update(core, account.as_str(), contact.as_str(), |row| {
         let known = row.is_some();
         let mut row = row.unwrap_or_else(|| RosterRow { jid: contact.as_str().to_owned(), ..RosterRow::default() });
@@ -171,6 +174,21 @@ async fn ask_in_turn(core: &Core, account: &BareJid, contact: &BareJid) {
         let stanza = Stanza { frame, from: account.clone().into(), to: contact.clone().into() };
         Box::pin(super::route(core, stanza)).await;
     }
+}
+
+/// Tells whether one more request may reach an account: always from people it knows, from strangers a few per minute.
+async fn may_ask(core: &Core, account: &BareJid, contact: &BareJid) -> bool {
+    match roster::load(core, account.as_str(), contact.as_str()).await {
+        Ok(Some(_)) => return true,
+        Ok(None) => {}
+        Err(_) => return false,
+    }
+    let now = core.env.now();
+    if core.strangers.wait_until(account.as_str(), now).is_some() {
+        return false;
+    }
+    core.strangers.charge(account.as_str(), now);
+    true
 }
 
 /// Sends the presence of all resources of an account to somebody who may see it from now on.

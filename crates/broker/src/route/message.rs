@@ -62,7 +62,7 @@ async fn to_account(
             to_sessions(core, &stanza, &takers, message_type, ticket.as_ref()).await;
             return ticket;
         }
-        Fate::Keep => keep(core, &stanza).await,
+        Fate::Keep => Box::pin(keep(core, &stanza)).await,
         Fate::Bounce(condition) => bounce(core, &stanza, &StanzaError::new(condition)),
         Fate::Drop => {}
     }
@@ -95,7 +95,7 @@ async fn to_sessions(
         return;
     }
     if may_be_kept(message_type) {
-        keep(core, stanza).await;
+        Box::pin(keep(core, stanza)).await;
     } else if refused == sessions.len() {
         bounce(core, stanza, &StanzaError::new(Condition::RecipientUnavailable));
     }

@@ -25,6 +25,7 @@ impl ClientSession {
         let Phase::Bound(bound) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         let Bound { handle, in_flight, directed, done_rows, .. } = *bound;
         self.core.registry.unbind(&handle);
+        tracing::debug!(session = handle.id, unacknowledged = in_flight.len(), "a client session has ended");
         let queued = handle.mailbox.close();
         if handle.is_available() || directed.is_some() {
             let gone = Element::new("presence", xmpp::ns::CLIENT)

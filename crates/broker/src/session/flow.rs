@@ -73,12 +73,12 @@ impl ClientSession {
         if !bound.done_rows.is_empty() {
             let rows = std::mem::take(&mut bound.done_rows);
             // rows that could not be deleted are delivered once more, with the same ids
-            let _ = offline::delete(&self.core, bound.handle.jid.bare_str(), &rows).await;
+            let _ = Box::pin(offline::delete(&self.core, bound.handle.jid.bare_str(), &rows)).await;
         }
         if let OfflineReading::UpTo(_) = bound.offline
             && bound.in_flight.is_empty()
         {
-            self.read_offline().await;
+            Box::pin(self.read_offline()).await;
         }
     }
 

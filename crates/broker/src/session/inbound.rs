@@ -42,7 +42,7 @@ impl ClientSession {
         // RFC 6120 §8.1.2.1: whatever the client wrote, `from` says who it is
         match frame.name() {
             "presence" => {
-                self.handle_presence(frame, to).await;
+                Box::pin(self.handle_presence(frame, to)).await;
                 None
             }
             "message" => {
@@ -66,7 +66,7 @@ impl ClientSession {
                 // without `to` the server answers on behalf of the account (RFC 6120 §10.3.3)
                 let to = to.unwrap_or_else(|| handle.jid.bare().into());
                 let stanza = Stanza { frame, from: handle.jid.clone(), to };
-                route::route(&self.core, stanza, None).await
+                Box::pin(route::route(&self.core, stanza, None)).await
             }
         }
     }

@@ -50,7 +50,7 @@ impl ClientSession {
             ResponderEvent::LoginFailed { username, .. } => {
                 let account = username.and_then(|name| self.core.local_jid(&name));
                 if let Some(account) = account {
-                    self.core.login_pace.failed(account.as_str(), self.core.env.now());
+                    self.core.failed_logins.charge(account.as_str(), self.core.env.now());
                 }
             }
             ResponderEvent::Authenticated { username, .. } => self.signed_in(&username).await,
@@ -69,7 +69,7 @@ impl ClientSession {
     async fn begin_login(&mut self, username: String, hash: Hash) {
         let now = self.core.env.now();
         let account = self.core.local_jid(&username);
-        let wait = account.and_then(|account| self.core.login_pace.wait_until(account.as_str(), now));
+        let wait = account.and_then(|account| self.core.failed_logins.wait_until(account.as_str(), now));
         match (wait, &mut self.phase) {
             (Some(until), Phase::Login(login)) => {
                 login.held = Some(Held { until: until.min(now + DELAY_MAX), username, hash });
@@ -132,6 +132,7 @@ impl ClientSession {
                     old.mailbox.notify(Notice::Conflict);
                 }
                 self.stream.bound(&handle.jid);
+                tracing::debug!(session = handle.id, "a client has bound a resource");
                 self.phase = Phase::Bound(Box::new(Bound::new(handle)));
             }
             Err(_) => self.stream.bind_refused(&StanzaError::new(Condition::ResourceConstraint)),

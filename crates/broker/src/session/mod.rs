@@ -179,7 +179,7 @@ impl ClientSession {
 
     /// The time of [`ClientSession::next_timeout`] has come.
     pub async fn handle_timeout(&mut self) {
-        self.check_timers().await;
+        Box::pin(self.check_timers()).await;
         self.turn().await;
     }
 
@@ -255,8 +255,9 @@ impl ClientSession {
                 }
             }
             ResponderEvent::Stanza(frame) => self.handle_stanza(frame).await,
-            ResponderEvent::Ended(_) => self.end().await,
-            login => self.handle_login(login).await,
+            // boxed: what is rare must not make every task as large as itself
+            ResponderEvent::Ended(_) => Box::pin(self.end()).await,
+            login => Box::pin(self.handle_login(login)).await,
         }
     }
 
@@ -266,7 +267,7 @@ impl ClientSession {
         for item in mail {
             match item {
                 Mail::Stanza(delivery) => self.send(delivery),
-                Mail::Notice(notice) => self.handle_notice(notice).await,
+                Mail::Notice(notice) => Box::pin(self.handle_notice(notice)).await,
             }
         }
     }

@@ -82,6 +82,15 @@ impl TestClient {
         self.stream.send(&frame, id);
     }
 
+    /// Brings what was sent to the broker, and nothing else; [`super::World::settle`] does the rest.
+    pub fn deliver(&mut self) {
+        if let Some(bytes) = self.stream.poll_output()
+            && let Some(session) = &mut self.session
+        {
+            run(session.handle_bytes(&bytes));
+        }
+    }
+
     /// Closes the stream in order.
     pub fn close(&mut self) {
         self.stream.close();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{condition, ids, kind_and_from};
 use crate::Then;
 use crate::config::Peer;
+use crate::federation::DialFailure;
 use crate::testing::{Certificates, World, run, spki_of};
 use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion, Transport};
 
@@ -137,6 +138,44 @@ fn x08_a_forged_dialback_key_proves_nothing() {
         assert!(world.take(alice).is_empty());
         run(session.closed());
     }
+}
+
+#[test]
+fn a_server_that_does_not_answer_in_time_is_a_timeout() {
+    let mut world = World::new(13, &[NORTH]);
+    world.register("alice@north.example");
+    let alice = world.online("alice@north.example", "desk");
+    let message = "<message to='bob@south.example' type='chat' id='m1'><body>hi</body></message>";
+    world.client(alice).send(message);
+    let broker = world.broker(NORTH).clone();
+    world.client(alice).deliver();
+    let request = broker.poll_dial().expect("a connection is asked for");
+    assert_eq!(request.domain(), SOUTH);
+    assert!(broker.poll_dial().is_none(), "once");
+    broker.dial_failed(&request, DialFailure::Timeout);
+    world.settle();
+    assert_eq!(condition(&world.take(alice)[0]), Some("remote-server-timeout"));
+}
+
+#[test]
+fn a_server_over_its_rate_is_not_read() {
+    let rate = crate::rate::Rate { per_second: 10, burst: 20 };
+    let mut world = World::with_config(14, &[NORTH], |config| config.limits.server_stanzas = rate);
+    world.register("alice@north.example");
+    let alice = world.online("alice@north.example", "desk");
+    let mut session = world.broker(NORTH).accept_server(Transport::Tls(facts(Some("evil.example"))), Arc::new(|| ()));
+    for line in [OPEN, EXTERNAL, OPEN] {
+        run(session.handle_bytes(line.as_bytes()));
+    }
+    let message = "<message from='m@evil.example' to='alice@north.example' type='chat'><body>x</body></message>";
+    for _ in 0..2 {
+        assert_eq!(session.read_pause(), None);
+        run(session.handle_bytes(message.as_bytes()));
+    }
+    run(session.handle_bytes(message.as_bytes()));
+    assert!(session.read_pause().is_some(), "a new domain gets a tenth: two at once");
+    world.settle();
+    assert_eq!(world.take(alice).len(), 3, "and nothing is lost");
 }
 
 /// What a foreign server says on a raw connection, and what the broker answers.

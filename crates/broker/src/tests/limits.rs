@@ -98,7 +98,7 @@ fn a_login_after_many_failures_waits() {
     let mut world = world(4);
     let broker = world.broker("north.example").clone();
     for _ in 0..6 {
-        broker.login_pace.failed("alice@north.example", world.now());
+        broker.failed_logins.charge("alice@north.example", world.now());
     }
     let alice = world.connect("alice@north.example", "desk");
     assert!(!world.client(alice).ready, "held back");
@@ -106,4 +106,19 @@ fn a_login_after_many_failures_waits() {
     assert!(world.client(alice).ready, "and let in with the right password");
     let bob = world.connect("bob@north.example", "phone");
     assert!(world.client(bob).ready, "others do not wait");
+}
+
+/// What a connection that waits costs in this crate: the session, and the future of the turn that its task holds.
+#[test]
+fn an_idle_session_is_small() {
+    let world = world(5);
+    let wake: crate::Wake = std::sync::Arc::new(|| ());
+    let mut session = world.broker("north.example").accept_client(xmpp::stream::Transport::Plain, wake);
+    let session_bytes = std::mem::size_of_val(&session);
+    let turn_bytes = std::mem::size_of_val(&session.handle_bytes(b""));
+    let wake_bytes = std::mem::size_of_val(&session.handle_wake());
+    let timeout_bytes = std::mem::size_of_val(&session.handle_timeout());
+    println!("session {session_bytes}, turn {turn_bytes}, wake {wake_bytes}, timeout {timeout_bytes}");
+    assert!(session_bytes <= 1024, "{session_bytes}");
+    assert!(turn_bytes.max(wake_bytes).max(timeout_bytes) <= 1024, "{turn_bytes} {wake_bytes} {timeout_bytes}");
 }

@@ -160,6 +160,34 @@ fn a_request_that_was_allowed_before_needs_no_answer() {
 }
 
 #[test]
+fn strangers_ask_a_few_times_a_minute() {
+    let mut world = World::with_config(9, &["north.example"], |c| c.limits.strangers_per_minute = 1);
+    for name in ["alice", "bob", "carol", "dave"] {
+        world.register(&format!("{name}@north.example"));
+    }
+    let bob = world.online("bob@north.example", "phone");
+    let mut ask = |name: &str| {
+        let client = world.online(&format!("{name}@north.example"), "x");
+        world.send(client, "<presence type='subscribe' to='bob@north.example'/>");
+        let asked = presences(&mut world, bob).len();
+        world.advance(std::time::Duration::from_secs(65));
+        world.take(bob);
+        asked
+    };
+    assert_eq!([ask("alice"), ask("carol"), ask("dave")], [1, 1, 1]);
+    let mut world = World::with_config(9, &["north.example"], |c| c.limits.strangers_per_minute = 1);
+    for name in ["alice", "bob", "carol"] {
+        world.register(&format!("{name}@north.example"));
+    }
+    let bob = world.online("bob@north.example", "phone");
+    for (name, expected) in [("alice", 1), ("carol", 0)] {
+        let client = world.online(&format!("{name}@north.example"), "x");
+        world.send(client, "<presence type='subscribe' to='bob@north.example'/>");
+        assert_eq!(presences(&mut world, bob).len(), expected, "{name}");
+    }
+}
+
+#[test]
 fn requests_of_strangers_have_an_end() {
     let mut world = World::with_config(8, &["north.example"], |c| c.limits.pending_requests = 1);
     for name in ["alice", "bob", "carol"] {
