@@ -175,7 +175,8 @@ impl Person {
 
     async fn write(&mut self) {
         while let Some(bytes) = self.stream.poll_output() {
-            self.connected().send(&bytes).await.expect("the connection stands");
+            // a connection that has ended tells why when it is read
+            let _ = self.connected().send(&bytes).await;
         }
     }
 
@@ -202,9 +203,9 @@ impl Person {
                     }
                 }
                 self.write().await;
-                match self.connected().read_chunk().await.expect("the connection stands") {
-                    Some(bytes) => self.stream.handle_bytes(&bytes),
-                    None => self.stream.handle_eof(),
+                match self.connected().read_chunk().await {
+                    Ok(Some(bytes)) => self.stream.handle_bytes(&bytes),
+                    Ok(None) | Err(_) => self.stream.handle_eof(),
                 }
             }
         };

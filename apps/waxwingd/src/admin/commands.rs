@@ -1,0 +1,121 @@
+//! What an administrator can have done.
+
+use std::sync::Arc;
+
+use broker::accounts::{self, AccountError};
+use xmpp::jid::BareJid;
+
+use super::protocol::{AccountLine, Command, Done, Failure, InviteLine, Outcome, PeerLine, Status};
+use super::doctor;
+use crate::connection::Shared;
+use crate::server::{Facts, PeerError, peers};
+use crate::settings::Storage;
+
+/// What the commands need to know of the running broker.
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) identity: Arc<net::identity::ReloadableIdentity>,
+    pub(crate) storage: Storage,
+}
+
+/// Does what is asked.
+pub(crate) async fn execute(context: &Context, command: Command) -> Outcome {
+    match run(context, command).await {
+        Ok(done) => Outcome::Ok(done),
+        Err(failure) => Outcome::Error(failure),
+    }
+}
+
+async fn run(context: &Context, command: Command) -> Result<Done, Failure> {
+    let broker = &context.shared.broker;
+    match command {
+        Command::Invite => {
+            let invite = crate::server::invite(broker).await.map_err(|error| Failure::new(error.to_string()))?;
+            let expires_at = invite.expires_at.as_secs();
+            Ok(Done::Invite(InviteLine { link: invite.link, page: invite.page, expires_at }))
+        }
+        Command::Status => Ok(Done::Status(status(context).await?)),
+        Command::PeerAdd { link } => Ok(Done::Peer { domain: peers::add(broker, &link).await? }),
+        Command::PeerList => Ok(Done::Peers(peer_lines(context).await?)),
+        Command::PeerRemove { domain } => {
+            peers::remove(broker, &domain).await?;
+            Ok(Done::Nothing)
+        }
+        Command::AccountList => Ok(Done::Accounts(account_lines(context).await?)),
+        Command::AccountDelete { name } => {
+            accounts::delete(broker.core(), &address(context, &name)?).await?;
+            Ok(Done::Nothing)
+        }
+        Command::AccountReset { name } => {
+            let address = address(context, &name)?;
+            let password = accounts::reset_password(broker.core(), &address).await?;
+            Ok(Done::Password { address: address.as_str().to_owned(), password: password.as_str().to_owned() })
+        }
+        Command::CaExport => Ok(Done::Certificate { pem: context.facts.ca_pem.clone() }),
+        Command::Doctor { domain } => Ok(Done::Checks(doctor::examine(context, domain.as_deref()).await)),
+    }
+}
+
+async fn status(context: &Context) -> Result<Status, Failure> {
+    let facts = &context.facts;
+    Ok(Status {
+        domain: facts.domain.clone(),
+        pin: facts.pin.to_text(),
+        ports: facts.addresses.into(),
+        accounts: account_lines(context).await?.len(),
+        sessions: context.shared.broker.session_count(),
+        peers: peer_lines(context).await?.len(),
+        peer_link: facts.peer_link.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+async fn peer_lines(context: &Context) -> Result<Vec<PeerLine>, Failure> {
+    let known = peers::list(&context.shared.broker).await?;
+    let line = |peer: broker::Peer| PeerLine {
+        pinned: peer.pin.is_some(),
+        domain: peer.domain,
+        addresses: peer.addresses,
+    };
+    Ok(known.into_iter().map(line).collect())
+}
+
+async fn account_lines(context: &Context) -> Result<Vec<AccountLine>, Failure> {
+    let broker = &context.shared.broker;
+    let rows = broker.accounts().await.map_err(|error| Failure {
+        what: error.what_happened().to_owned(),
+        todo: error.what_to_do().to_owned(),
+    })?;
+    let open = rows.into_iter().filter(|row| !row.closed);
+    let mut lines: Vec<AccountLine> =
+        open.map(|row| AccountLine { online: broker.has_sessions(&row.jid), address: row.jid }).collect();
+    lines.sort_by(|a, b| a.address.cmp(&b.address));
+    Ok(lines)
+}
+
+/// Reads a name (`alice`) or an address of this broker.
+fn address(context: &Context, name: &str) -> Result<BareJid, Failure> {
+    let domain = context.facts.domain.as_str();
+    let parsed = if name.contains('@') { BareJid::parse(name) } else { BareJid::parse(&format!("{name}@{domain}")) };
+    match parsed {
+        Ok(address) if address.localpart().is_some() && address.domainpart() == domain => Ok(address),
+        _ => Err(AccountError::NotFound.into()),
+    }
+}
+
+impl From<AccountError> for Failure {
+    fn from(error: AccountError) -> Self {
+        let todo = match error {
+            AccountError::NotFound => "`waxwingd account list` shows the accounts.",
+            _ => "",
+        };
+        Self { what: error.words().trim_end_matches('.').to_owned(), todo: todo.to_owned() }
+    }
+}
+
+impl From<PeerError> for Failure {
+    fn from(error: PeerError) -> Self {
+        Self::new(error.to_string())
+    }
+}
