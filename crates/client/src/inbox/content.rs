@@ -127,3 +127,44 @@ impl Engine {
         Ok(Some(row))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use xep::sce::Envelope;
+
+    use super::*;
+
+    fn jid(text: &str) -> BareJid {
+        BareJid::parse(text).unwrap()
+    }
+
+    /// Opens, as alice, an envelope that says `from` and `to` and came from bob.
+    fn opened(from: &str, to: &str, content: Vec<Element>) -> Result<Said, EnvelopeError> {
+        let (alice, bob) = (jid("alice@north.example"), jid("bob@south.example"));
+        let now = Timestamp::from_secs(1_800_000_000);
+        let message = Element::new("message", xmpp::ns::CLIENT)
+            .with_attr("from", "bob@south.example/r")
+            .with_attr("to", "alice@north.example/r");
+        let envelope = Envelope { from: jid(from), to: jid(to), time: now, recipients_hash: None, content };
+        let bytes = envelope.to_bytes(|padding| padding.fill(0)).unwrap();
+        Context { own: &alice, from: &bob, message: &message, now }.envelope(&bytes)
+    }
+
+    #[test]
+    fn c14_an_envelope_counts_only_from_and_to_whom_it_says() {
+        let body = || vec![Element::new("body", xmpp::ns::CLIENT).with_text("hi")];
+        assert_eq!(opened("bob@south.example", "alice@north.example", body()).unwrap().text, "hi");
+        assert!(opened("eve@south.example", "alice@north.example", body()).is_err(), "passed on by bob");
+        assert!(opened("bob@south.example", "carol@north.example", body()).is_err(), "redirected");
+        assert!(opened("bob@south.example", "room@north.example", body()).is_err(), "taken out of a room");
+    }
+
+    #[test]
+    fn c14_what_only_servers_say_is_dropped_inside() {
+        let stamp = Element::new("delay", "urn:xmpp:delay").with_attr("stamp", "2001-01-01T00:00:00Z");
+        let carbon = Element::new("received", "urn:xmpp:carbons:2");
+        let said = opened("bob@south.example", "alice@north.example", vec![stamp, carbon]).unwrap();
+        assert!(!said.has_words());
+        assert_eq!(said.written, Some(Timestamp::from_secs(1_800_000_000)));
+    }
+}

@@ -173,6 +173,12 @@ impl World {
             busy = true;
             let Some(engine) = self.people[person].engine.as_mut() else { return busy };
             if block_on(engine.handle_bytes(&bytes)).is_err() {
+                // What the engine has given out by now leaves the machine: it must not promise what was not saved.
+                while let Some(output) = self.people[person].engine.as_mut().and_then(Engine::poll_output) {
+                    if let Output::Bytes(bytes) = output {
+                        self.server.handle_bytes(person, &bytes);
+                    }
+                }
                 self.kill(person);
                 return true;
             }

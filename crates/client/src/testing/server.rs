@@ -51,6 +51,9 @@ pub(crate) struct Server {
     /// How messages to these accounts bounce.
     pub(crate) bouncing: BTreeMap<String, Condition>,
     pub(crate) tamper: Option<Tamper>,
+    /// Whether nodes refuse publish-options until they are configured.
+    pub(crate) refuses_options: bool,
+    configured: Vec<String>,
     /// Whoever sends a forged answer before every true one about a device list.
     pub(crate) forge_answers_from: Vec<String>,
     /// Answers of clients to questions.
@@ -77,6 +80,8 @@ impl Server {
             failing: BTreeMap::new(),
             bouncing: BTreeMap::new(),
             tamper: None,
+            refuses_options: false,
+            configured: Vec::new(),
             forge_answers_from: Vec::new(),
             answers: Vec::new(),
             presences: Vec::new(),
@@ -117,6 +122,7 @@ impl Server {
         let mut config = ResponderConfig::new(vec![domain.to_owned()]);
         config.registration = Registration { in_band: true, by_token: true };
         config.iterations = 4096;
+        config.ack_request_every = 1;
         self.count += 1;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.count.to_le_bytes());
@@ -335,6 +341,15 @@ impl Server {
         }
         let account = self.accounts.get_mut(owner).ok_or(Condition::ServiceUnavailable)?;
         match PubSub::parse(pubsub, is_set).map_err(|_| Condition::BadRequest)? {
+            PubSub::Publish { node, options: Some(_), .. }
+                if self.refuses_options && !self.configured.contains(&node) =>
+            {
+                Err(Condition::Conflict)
+            }
+            PubSub::Configure { node, .. } => {
+                self.configured.push(node);
+                Ok(Element::new("pubsub", xep::pubsub::NS))
+            }
             PubSub::Publish { node, item, .. } => {
                 let items = account.nodes.entry(node.clone()).or_default();
                 items.retain(|old| old.id != item.id);

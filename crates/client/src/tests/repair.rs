@@ -117,3 +117,34 @@ fn prekeys_are_refilled_when_they_run_low() {
     world.restart(alice);
     assert_ne!(bundle(&mut world).signed_prekey, before, "the signed prekey is replaced weekly");
 }
+
+#[test]
+fn nodes_that_are_shown_to_subscribers_only_are_asked_for_once() {
+    let (mut world, alice, bob) = World::alice_and_bob(75);
+    world.advance(Duration::from_secs(25 * 60 * 60));
+    world.server.failing.insert("bob@south.example".into(), Condition::Forbidden);
+    let id = world.say(alice, "bob", "may I?");
+    world.advance(Duration::from_secs(600));
+    assert_eq!(world.state(alice, "bob", &id), MessageState::Waiting);
+    let asked = |world: &World| {
+        let to_bob = |p: &&xmpp::xml::Element| p.attr("to") == Some("bob@south.example");
+        world.server.presences.iter().filter(to_bob).filter(|p| p.attr("type") == Some("subscribe")).count()
+    };
+    assert_eq!(asked(&world), 1);
+    assert!(world.contact(bob, "alice@north.example").unwrap().asks_presence, "it is bob's to grant");
+    world.server.failing.clear();
+    world.command(bob, crate::Command::GrantPresence { who: "alice".into() }).unwrap();
+    assert_eq!(world.state(alice, "bob", &id), MessageState::AtBroker);
+    assert_eq!(world.received(bob), ["may I?"]);
+}
+
+#[test]
+fn nodes_with_other_settings_are_configured_and_published_again() {
+    let mut world = World::new(76);
+    world.server.refuses_options = true;
+    world.join("alice", "north.example");
+    assert_eq!(world.device_ids("alice@north.example").len(), 1);
+    for node in ["urn:xmpp:omemo:2:bundles", "eu.siacs.conversations.axolotl.devicelist"] {
+        assert!(world.server.nodes("alice@north.example").contains_key(node), "{node}");
+    }
+}
