@@ -1,7 +1,7 @@
 //! Questions to the broker itself: who answers which.
 //!
 //! A service is a module with `async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome`. Services are asked
-//! one below the other in [`dispatch`]; the first that does not say [`IqOutcome::NotMine`] has answered. The caller
+//! one below the other in `dispatch`; the first that does not say [`IqOutcome::NotMine`] has answered. The caller
 //! wraps the outcome into the reply, so a service never sees ids and addresses of the answer.
 
 use xmpp::jid::{BareJid, Jid};

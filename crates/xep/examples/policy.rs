@@ -5,7 +5,8 @@ use waxwing_xep::policy::{E2eePolicy, Verdict, inspect};
 use xmpp::ns;
 use xmpp::xml::{Element, Frame};
 
-fn main() {
+/// Shows both.
+pub(crate) fn main() {
     let message = || Element::new("message", ns::CLIENT).with_attr("type", "chat");
     let body = || Element::new("body", ns::CLIENT).with_text("Where are you?");
 

@@ -54,3 +54,16 @@ pub mod uri;
 
 pub use claim::{Claim, Status};
 pub use fault::Malformed;
+
+#[cfg(test)]
+extern crate self as waxwing_xep; // the example names the crate as its users do
+
+#[cfg(test)]
+#[path = "../examples/policy.rs"]
+mod policy_example;
+
+#[cfg(test)]
+#[test]
+fn the_example_runs() {
+    policy_example::main();
+}

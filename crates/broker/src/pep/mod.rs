@@ -2,11 +2,11 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`node`] | a node on disk: settings, the order of its items, who is listed |
-//! | [`owner`] | what the owner asks: publish, retract, make, configure, delete |
-//! | [`reader`] | what others ask: read, subscribe; and who may |
-//! | [`notify`] | who hears of what happened |
-//! | [`interest`] | which resources want to hear of which nodes (XEP-0115, "+notify"), in memory only |
+//! | `node` | a node on disk: settings, the order of its items, who is listed |
+//! | `owner` | what the owner asks: publish, retract, make, configure, delete |
+//! | `reader` | what others ask: read, subscribe; and who may |
+//! | `notify` | who hears of what happened |
+//! | `interest` | which resources want to hear of which nodes (XEP-0115, "+notify"), in memory only |
 //! | [`discovery`] | which nodes somebody may know of |
 //!
 //! Rights are looked at when something is read or sent, never when somebody subscribed: who has lost the owner's presence
