@@ -58,30 +58,46 @@ pub fn is_worth_keeping(message: &Frame) -> bool {
 ///
 /// What the store says; nothing was written then.
 pub(crate) async fn keep(core: &Core, account: &str, message: &Frame) -> Result<Kept, StoreError> {
+    let kept = keep_all(core, account, std::slice::from_ref(message)).await?;
+    Ok(kept.first().copied().unwrap_or(Kept::NotWorth))
+}
+
+/// Keeps messages of one account in one commit; says for each what became of it.
+///
+/// # Errors
+///
+/// What the store says; nothing was written then.
+pub(crate) async fn keep_all(core: &Core, account: &str, messages: &[Frame]) -> Result<Vec<Kept>, StoreError> {
     if !core.account_exists(account).await? {
-        return Ok(Kept::NoAccount);
+        return Ok(vec![Kept::NoAccount; messages.len()]);
     }
-    if !is_worth_keeping(message) {
-        return Ok(Kept::NotWorth);
+    if !messages.iter().any(is_worth_keeping) {
+        return Ok(vec![Kept::NotWorth; messages.len()]);
     }
-    let now = core.env.now();
-    let row = OfflineRow { stanza: message.bytes().to_vec(), at: now.as_millis() };
-    let size = row.stanza.len() as u64;
-    let value = row.encode_to_vec();
+    let at = core.env.now().as_millis();
+    let quota_key = OFFLINE_QUOTA.row(account.as_bytes(), b"quota");
     for _ in 0..TRIES_MAX {
-        let (as_read, quota) = read_quota(&core.store, account).await?;
-        if quota.bytes.saturating_add(size) > core.config.limits.offline_bytes {
-            return Ok(Kept::Full);
-        }
-        let seq = core.store.next_seq(OFFLINE, account.as_bytes()).await?;
-        let quota_key = OFFLINE_QUOTA.row(account.as_bytes(), b"quota");
+        let (as_read, mut quota) = read_quota(&core.store, account).await?;
         let mut transaction = core.store.transaction();
+        let mut kept = Vec::with_capacity(messages.len());
+        for message in messages {
+            let size = message.len() as u64;
+            kept.push(if !is_worth_keeping(message) {
+                Kept::NotWorth
+            } else if quota.bytes.saturating_add(size) > core.config.limits.offline_bytes {
+                Kept::Full
+            } else {
+                quota.bytes += size;
+                let seq = core.store.next_seq(OFFLINE, account.as_bytes()).await?;
+                let row = OfflineRow { stanza: message.bytes().to_vec(), at }.encode_to_vec();
+                transaction.put_expiring(OFFLINE, account.as_bytes(), seq, Day::of_millis(at), row);
+                Kept::Row(seq)
+            });
+        }
         transaction.expect(&quota_key, as_read.as_ref());
-        transaction.put(&quota_key, OfflineQuotaRow { bytes: quota.bytes + size }.encode_to_vec());
-        let day = Day::of_millis(now.as_millis());
-        transaction.put_expiring(OFFLINE, account.as_bytes(), seq, day, value.clone());
+        transaction.put(&quota_key, quota.encode_to_vec());
         match transaction.commit().await {
-            Ok(()) => return Ok(Kept::Row(seq)),
+            Ok(()) => return Ok(kept),
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(error),
         }

@@ -15,11 +15,7 @@ use crate::Core;
 /// # Errors
 ///
 /// The error that goes back to the sender.
-pub(crate) fn message(
-    core: &Core,
-    frame: &Frame,
-    stamp: impl FnOnce(Splice) -> Splice,
-) -> Result<Frame, StanzaError> {
+pub(crate) fn message(core: &Core, frame: &Frame, stamp: impl FnOnce(Splice) -> Splice) -> Result<Frame, StanzaError> {
     // 1. The policy comes first: what may not be here must not be stored, counted or forwarded either.
     match inspect(frame, core.config.policy) {
         Verdict::Pass => Ok(stamp(frame.splice()).finish()),

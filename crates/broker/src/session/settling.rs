@@ -1,5 +1,8 @@
 //! What the client's `h` covers, and the clocks of a session.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use xmpp::ns;
 use xmpp::stanza;
 use xmpp::stream::StreamCondition;
@@ -8,6 +11,7 @@ use xmpp::xml::{Element, Frame};
 
 use super::{ClientSession, Phase};
 use crate::offline::{self, Kept};
+use crate::settle::Ticket;
 
 /// Namespace of pings (XEP-0199).
 const NS_PING: &str = "urn:xmpp:ping";
@@ -31,21 +35,31 @@ impl ClientSession {
     /// Writes to disk what receivers have not acknowledged in time, so that the sender need not wait for them.
     async fn store_unsettled(&mut self) {
         let Phase::Bound(bound) = &mut self.phase else { return };
-        let open: Vec<_> = bound.unsettled.iter().flatten().filter(|t| t.begin_store()).cloned().collect();
-        for ticket in open {
-            let Some(account) = ticket.account.as_deref() else { continue };
-            match offline::keep(&self.core, account, &ticket.frame).await {
-                Ok(Kept::Row(seq)) => {
-                    if ticket.stored(seq).is_some() {
-                        // the receiver was faster than the disk; a row too many would only be a repetition
-                        let _ = offline::delete(&self.core, account, &[seq]).await;
-                    }
-                }
-                // a rule says that it is not kept, so nobody waits for it
-                Ok(Kept::NotWorth) => ticket.placed(),
-                // it stays live; the sender's `h` waits for the receiver
-                Ok(Kept::NoAccount | Kept::Full) | Err(_) => ticket.store_failed(),
+        let mut open: HashMap<Box<str>, Vec<Arc<Ticket>>> = HashMap::new();
+        for ticket in bound.unsettled.iter().flatten() {
+            if let Some(account) = ticket.account.clone()
+                && ticket.begin_store()
+            {
+                open.entry(account).or_default().push(Arc::clone(ticket));
             }
+        }
+        for (account, tickets) in open {
+            let frames: Vec<Frame> = tickets.iter().map(|ticket| ticket.frame.clone()).collect();
+            // one commit for each receiver, however many messages
+            let kept = offline::keep_all(&self.core, &account, &frames).await;
+            let kept = kept.unwrap_or_else(|_| vec![Kept::Full; tickets.len()]);
+            let mut needless = Vec::new();
+            for (ticket, kept) in tickets.iter().zip(kept) {
+                match kept {
+                    Kept::Row(seq) => needless.extend(ticket.stored(seq)),
+                    // a rule says that it is not kept, so nobody waits for it
+                    Kept::NotWorth => ticket.placed(),
+                    // it stays live; the sender's `h` waits for the receiver
+                    Kept::NoAccount | Kept::Full => ticket.store_failed(),
+                }
+            }
+            // the receiver was faster than the disk; a row too many would only be a repetition
+            let _ = offline::delete(&self.core, &account, &needless).await;
         }
         // what no store can take (it is for another server, say) settles when it is written there, which wakes us
         bound.settle_at = None;
