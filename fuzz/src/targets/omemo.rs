@@ -2,9 +2,10 @@
 
 use crypto::omemo::{Bundle, Device, Legacy, Omemo2, PublishedBundle};
 use xep::omemo::{BundleElement, DEVICES_MAX, DeviceList, Encrypted, KeyElement, Version};
+use xep::policy::{self, E2eePolicy, Verdict};
 use xep::{document, esfs, sfs, trust};
 use xmpp::jid::BareJid;
-use xmpp::xml::Element;
+use xmpp::xml::{Element, Frame};
 
 use super::{NOW, random};
 
@@ -30,6 +31,7 @@ pub fn omemo(data: &[u8]) {
     }
     if let Ok(encrypted) = Encrypted::parse(&element) {
         assert!(!encrypted.keys.is_empty());
+        passes_as_encrypted(&element);
         assert_eq!(Encrypted::parse(&encrypted.to_element()), Ok(sorted(encrypted)));
     }
     if let Ok(offer) = sfs::FileSharing::parse(&element) {
@@ -41,6 +43,14 @@ pub fn omemo(data: &[u8]) {
     if let Ok(message) = trust::TrustMessage::parse(&element) {
         assert_eq!(trust::TrustMessage::parse(&message.to_element()), Ok(message));
     }
+}
+
+/// What a client takes for encrypted, a broker must let through; the two check with different code.
+fn passes_as_encrypted(element: &Element) {
+    let readable = Element::new("body", xmpp::ns::CLIENT).with_text("to be removed");
+    let message = Element::new("message", xmpp::ns::CLIENT).with_child(element.clone()).with_child(readable);
+    let verdict = policy::inspect(&Frame::from_element(&message, xmpp::ns::CLIENT), E2eePolicy::Required);
+    assert!(matches!(verdict, Verdict::Strip(_)), "a broker refuses what a client reads: {verdict:?}");
 }
 
 /// Nothing keeps a reader from mixing accounts; writing groups them, in the order of their first appearance.
