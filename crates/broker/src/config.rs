@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use xmpp::stream::c2s::Registration;
-use xmpp::xml::Element;
+use xmpp::xml::{self, Element};
 
 use crate::accounts::AccountSettings;
 use crate::invites::InviteSettings;
@@ -83,6 +83,14 @@ impl std::fmt::Debug for Peer {
 /// Source: security-design §6.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// XML of a peer that has not proved who it is.
+    pub pre_auth_xml: xml::Limits,
+    /// XML of a client.
+    pub client_xml: xml::Limits,
+    /// XML of another server.
+    pub server_xml: xml::Limits,
+    /// Failed logins on one connection before it is closed.
+    pub login_attempts: u8,
     /// How long a connection may take to sign in.
     pub pre_auth: Duration,
     /// Stanzas that a client may send.
@@ -131,6 +139,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            pre_auth_xml: xml::Limits::PRE_AUTH,
+            client_xml: xml::Limits::CLIENT,
+            server_xml: xml::Limits::SERVER,
+            login_attempts: 3,
             pre_auth: Duration::from_secs(30),
             client_stanzas: Rate { per_second: 30, burst: 300 },
             client_bytes: Rate { per_second: 256 * 1024, burst: 2 * 1024 * 1024 },

@@ -180,6 +180,9 @@ impl Broker {
 fn client_streams(config: &BrokerConfig) -> ResponderConfig {
     let mut streams = ResponderConfig::new(vec![config.domain.clone()]);
     streams.iterations = config.scram_iterations;
+    streams.pre_auth_limits = config.limits.pre_auth_xml;
+    streams.limits = config.limits.client_xml;
+    streams.login_attempts = config.limits.login_attempts;
     streams.registration = config.registration;
     streams.idle_seconds = u32::try_from(config.limits.client_idle.as_secs()).ok();
     streams.ack_request_every = 1; // one request per turn: senders wait for receivers (see `settle`)

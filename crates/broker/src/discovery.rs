@@ -43,6 +43,7 @@ fn server(core: &Core) -> Info {
     let mut info = Info { identities: vec![Identity::new("server", "im", Some(NAME))], ..Info::default() };
     let claims = [&xep::disco::CLAIM, &xep::ibr::CLAIM, &xep::invites::CLAIM, &xep::commands::CLAIM, &xep::ping::CLAIM];
     info.features = claims.iter().flat_map(|claim| claim.features).map(|f| (*f).to_owned()).collect();
+    info.features.push("msgoffline".to_owned()); // XEP-0160 §5
     if core.config.upload.web_base.is_some() {
         let upload = xep::upload::info("Files", core.config.upload.max_bytes);
         info.features.push(xep::upload::NS.to_owned());
@@ -114,4 +115,74 @@ async fn is_known(core: &Core, account: &BareJid, from: &Jid) -> Result<bool, Co
     }
     let row = crate::roster::load(core, account.as_str(), from.bare_str()).await;
     Ok(row.map_err(|_| Condition::InternalServerError)?.is_some_and(|row| row.from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    const NORTH: &str = "north.example";
+
+    fn world() -> World {
+        let world = World::with_config(1, &[NORTH, "south.example"], |config| {
+            config.services.push("upload".to_owned());
+            config.upload.web_base = Some("https://north.example:5443".to_owned());
+        });
+        world.register("alice@north.example");
+        world.register("bob@south.example");
+        world
+    }
+
+    fn ask(world: &mut World, client: usize, to: &str, query: &Element) -> Result<Element, Condition> {
+        world.send(client, &xmpp::stanza::iq("get", "q", Some(to), query.clone()).to_xml(xmpp::ns::CLIENT));
+        let answer = world.take(client).into_iter().find(|s| s.attr("id") == Some("q")).expect("an answer");
+        match StanzaError::of_stanza(&answer) {
+            Some(error) => Err(error.condition),
+            None => Ok(answer.into_children().next().expect("an answer")),
+        }
+    }
+
+    fn info(world: &mut World, client: usize, to: &str, node: Option<&str>) -> Result<Info, Condition> {
+        ask(world, client, to, &Info::query(node)).map(|query| Info::parse(&query).expect("an answer"))
+    }
+
+    #[test]
+    fn the_server_says_what_it_is_and_where_files_go() {
+        let mut world = world();
+        let alice = world.online("alice@north.example", "desk");
+        let server = info(&mut world, alice, NORTH, None).expect("an answer");
+        assert!(server.has_identity("server", "im"));
+        for feature in ["urn:xmpp:ping", "jabber:iq:register", "msgoffline", xep::upload::NS, NS_INFO] {
+            assert!(server.has_feature(feature), "{feature}");
+        }
+        let items = ask(&mut world, alice, NORTH, &Items::query(None)).expect("an answer");
+        let items = Items::parse(&items).expect("items").items;
+        assert_eq!(items.iter().map(|i| i.jid.as_str()).collect::<Vec<_>>(), ["upload.north.example"]);
+        let files = info(&mut world, alice, "upload.north.example", None).expect("an answer");
+        assert!(files.has_identity("store", "file"));
+        assert_eq!(xep::upload::max_file_size(&files), Some(200 * 1024 * 1024));
+        assert_eq!(info(&mut world, alice, NORTH, Some("made-up")), Err(Condition::ItemNotFound));
+    }
+
+    #[test]
+    fn commands_are_for_our_own_people() {
+        let mut world = world();
+        let bob = world.online("bob@south.example", "phone");
+        let listed = ask(&mut world, bob, NORTH, &Items::query(Some(xep::commands::NS))).expect("an answer");
+        assert!(Items::parse(&listed).is_ok_and(|items| items.items.is_empty()));
+        let alice = world.online("alice@north.example", "desk");
+        let command = info(&mut world, alice, NORTH, Some(xep::invites::COMMAND_INVITE)).expect("an answer");
+        assert!(command.has_identity("automation", "command-node"));
+    }
+
+    #[test]
+    fn a_ping_is_answered_for_the_server_and_for_oneself() {
+        let mut world = world();
+        let alice = world.online("alice@north.example", "desk");
+        for (to, answered) in [(NORTH, true), ("alice@north.example", true), ("nobody@north.example", false)] {
+            world.send(alice, &format!("<iq type='get' id='p' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>"));
+            assert_eq!(world.take(alice)[0].attr("type") == Some("result"), answered, "{to}");
+        }
+    }
 }

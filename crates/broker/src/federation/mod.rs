@@ -151,6 +151,8 @@ impl Federation {
         env.random.fill(&mut secret);
         let services = config.services.iter().map(|service| format!("{service}.{}", config.domain));
         let mut streams = ResponderConfig::new(std::iter::once(config.domain.clone()).chain(services).collect());
+        streams.pre_auth_limits = config.limits.pre_auth_xml;
+        streams.limits = config.limits.server_xml;
         streams.idle_seconds = u32::try_from(config.limits.server_idle.as_secs()).ok();
         Self {
             routes: Mutex::default(),

@@ -52,6 +52,7 @@ impl Broker {
         let mut seed = [0; 32];
         core.env.random.fill(&mut seed);
         let mut config = InitiatorConfig::new(&*request.pair.local, &*request.pair.remote);
+        config.limits = core.config.limits.server_xml;
         config.dialback_secret = Some(core.federation.dialback_secret.clone());
         let certificate = match &transport {
             Transport::Tls(facts) => facts.peer_certificate.clone(),

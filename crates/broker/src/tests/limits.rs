@@ -45,6 +45,21 @@ fn bytes_are_limited_like_stanzas() {
 }
 
 #[test]
+fn a_stanza_has_a_largest_size() {
+    use xmpp::stream::{Ending, StreamCondition};
+    let mut world = limited(|l| l.client_xml = xmpp::xml::Limits::with_stanza_bytes(20_000));
+    let bob = world.online("bob@north.example", "phone");
+    for (length, ended) in [(15_000, None), (25_000, Some(Ending::PeerError(StreamCondition::PolicyViolation)))] {
+        let alice = world.online("alice@north.example", "desk");
+        let body = "x".repeat(length);
+        world.send(alice, &format!("<message to='bob@north.example' type='chat'><body>{body}</body></message>"));
+        assert_eq!(world.client(alice).ended, ended, "{length}");
+        let got = world.take(bob).iter().filter(|s| s.name() == "message").count();
+        assert_eq!(got, usize::from(world.client(alice).ended.is_none()), "{length}");
+    }
+}
+
+#[test]
 fn sessions_per_account_are_limited() {
     let mut world = limited(|l| l.sessions_per_account = 2);
     for resource in ["a", "b"] {
