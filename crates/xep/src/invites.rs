@@ -21,7 +21,7 @@ pub const NS_FEATURE: &str = "urn:xmpp:ibr-token:0";
 pub const NS_PREAUTH: &str = "urn:xmpp:pars:0";
 
 /// Both commands.
-pub const CLAIM: Claim = Claim { xep: 401, version: "0.6.0", status: Status::Complete, features: &["urn:xmpp:invite"] };
+pub const CLAIM: Claim = Claim { xep: 401, version: "0.6.0", status: Status::Complete, features: &[] };
 /// Registration with a token.
 pub const CLAIM_TOKEN: Claim = Claim { xep: 445, version: "0.2.0", status: Status::Complete, features: &[NS_FEATURE] };
 /// Subscription with a token.

@@ -70,12 +70,13 @@ fn oob() -> Element {
 #[test]
 fn b02_no_readable_message_passes_and_no_readable_part_beside_an_encrypted_one() {
     let types = [None, Some("chat"), Some("normal"), Some("groupchat"), Some("headline"), Some("made-up")];
-    let readable: [fn() -> Element; 6] = [
+    let readable: [fn() -> Element; 7] = [
         body,
         xhtml,
         oob,
         || Element::new("reactions", "urn:xmpp:reactions:0"),
         || Element::new("file-sharing", "urn:xmpp:sfs:0"),
+        || Element::new("forwarded", "urn:xmpp:forward:0").with_child(message(None, [body()])),
         || Element::new("body", ns::SERVER).with_text("hello"),
     ];
     let pointing: [fn() -> Element; 3] = [
