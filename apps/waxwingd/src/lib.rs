@@ -20,13 +20,21 @@
 //! | [`settings`] | everything that can be chosen, with its defaults |
 //! | [`server`] | starting and stopping: store, key, certificate, name, ports, links |
 //! | `connection` | one task per connection; dialling other servers; web pages and files |
+//! | [`config`], [`paths`] | `waxwingd.toml`; where files lie |
+//! | [`cli`] | the command line |
+//! | [`admin`] | administration of a running broker over a local socket; `doctor` |
 //! | [`error`] | why a broker does not start, and what to do |
 //!
 //! Deliberately absent: what is spoken on a connection (crate `broker`), TLS (crate `net`), what lies on the disk (crate
 //! `store`), and any way to decrypt messages: the dependency graph of this program has none.
 
+pub mod admin;
+pub mod cli;
+pub mod config;
 mod connection;
 pub mod error;
+pub mod paths;
+mod process;
 pub mod server;
 pub mod settings;
 

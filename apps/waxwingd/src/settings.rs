@@ -121,13 +121,7 @@ impl Ports {
         if base == 0 || base > u16::MAX - 4 {
             return None;
         }
-        Some(Self {
-            client: base,
-            client_tls: base + 1,
-            server: base + 2,
-            server_tls: base + 3,
-            https: base + 4,
-        })
+        Some(Self { client: base, client_tls: base + 1, server: base + 2, server_tls: base + 3, https: base + 4 })
     }
 }
 

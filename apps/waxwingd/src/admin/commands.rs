@@ -5,8 +5,8 @@ use std::sync::Arc;
 use broker::accounts::{self, AccountError};
 use xmpp::jid::BareJid;
 
-use super::protocol::{AccountLine, Command, Done, Failure, InviteLine, Outcome, PeerLine, Status};
 use super::doctor;
+use super::protocol::{AccountLine, Command, Done, Failure, InviteLine, Outcome, PeerLine, Status};
 use crate::connection::Shared;
 use crate::server::{Facts, PeerError, peers};
 use crate::settings::Storage;
@@ -73,20 +73,17 @@ async fn status(context: &Context) -> Result<Status, Failure> {
 
 async fn peer_lines(context: &Context) -> Result<Vec<PeerLine>, Failure> {
     let known = peers::list(&context.shared.broker).await?;
-    let line = |peer: broker::Peer| PeerLine {
-        pinned: peer.pin.is_some(),
-        domain: peer.domain,
-        addresses: peer.addresses,
-    };
+    let line =
+        |peer: broker::Peer| PeerLine { pinned: peer.pin.is_some(), domain: peer.domain, addresses: peer.addresses };
     Ok(known.into_iter().map(line).collect())
 }
 
 async fn account_lines(context: &Context) -> Result<Vec<AccountLine>, Failure> {
     let broker = &context.shared.broker;
-    let rows = broker.accounts().await.map_err(|error| Failure {
-        what: error.what_happened().to_owned(),
-        todo: error.what_to_do().to_owned(),
-    })?;
+    let rows = broker
+        .accounts()
+        .await
+        .map_err(|error| Failure { what: error.what_happened().to_owned(), todo: error.what_to_do().to_owned() })?;
     let open = rows.into_iter().filter(|row| !row.closed);
     let mut lines: Vec<AccountLine> =
         open.map(|row| AccountLine { online: broker.has_sessions(&row.jid), address: row.jid }).collect();

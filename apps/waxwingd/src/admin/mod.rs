@@ -5,12 +5,13 @@
 
 pub mod client;
 mod commands;
-mod doctor;
+pub(crate) mod doctor;
 pub mod protocol;
 mod server;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use commands::Context;
 pub(crate) use server::serve;
 
 /// The name of the socket in the data directory.

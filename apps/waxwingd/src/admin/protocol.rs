@@ -276,7 +276,9 @@ mod tests {
         let answer = Answer { v: 1, outcome: Outcome::Error(Failure::new("no")) };
         let text = serde_json::to_string(&answer).expect("written");
         assert_eq!(text, r#"{"v":1,"error":{"what":"no","todo":""}}"#);
-        for done in [Done::Nothing, Done::Peers(Vec::new()), Done::Password { address: "a".into(), password: "b".into() }] {
+        for done in
+            [Done::Nothing, Done::Peers(Vec::new()), Done::Password { address: "a".into(), password: "b".into() }]
+        {
             let answer = Answer { v: 1, outcome: Outcome::Ok(done) };
             let text = serde_json::to_string(&answer).expect("written");
             assert_eq!(serde_json::from_str::<Answer>(&text).expect("read"), answer, "{text}");

@@ -72,8 +72,9 @@ async fn converse(stream: UnixStream, context: &Context) -> io::Result<()> {
         let mut line = Vec::new();
         // One byte more than allowed tells a line that is too long from one that just fits.
         let limit = REQUEST_BYTES_MAX as u64 + 1;
-        let read = (&mut reading).take(limit).read_until(b'\n', &mut line);
-        let length = tokio::time::timeout(SILENCE, read).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let mut bounded = (&mut reading).take(limit);
+        let read = tokio::time::timeout(SILENCE, bounded.read_until(b'\n', &mut line));
+        let length = read.await.map_err(|_| io::ErrorKind::TimedOut)??;
         if length == 0 {
             return Ok(());
         }

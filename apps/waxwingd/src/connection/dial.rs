@@ -54,11 +54,7 @@ async fn dial(shared: Arc<Shared>, request: DialRequest, token: Token) {
 }
 
 /// Connects to a domain: at the addresses of a known peer and to its key only, otherwise where DNS says.
-pub(crate) async fn reach(
-    shared: &Shared,
-    domain: &str,
-    known: Option<&KnownPeer>,
-) -> Result<Link, DialFailure> {
+pub(crate) async fn reach(shared: &Shared, domain: &str, known: Option<&KnownPeer>) -> Result<Link, DialFailure> {
     let is_permitted = shared.federation.is_enabled && (known.is_some() || shared.federation.permits(domain));
     if !is_permitted {
         return Err(DialFailure::NotFound);

@@ -7,6 +7,7 @@
 mod accept;
 mod dial;
 mod drive;
+pub(crate) mod probe;
 mod session;
 mod web;
 

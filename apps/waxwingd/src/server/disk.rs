@@ -60,12 +60,7 @@ fn read_keys(keys: &Path, data: &Path, is_new: bool, random: &dyn Random) -> Res
 }
 
 /// Counts the start, in the key file first. A database whose count is lower than the key file's is an older copy.
-async fn advance_generation(
-    store: &Store,
-    mut file: KeyFile,
-    keys: &Path,
-    data: &Path,
-) -> Result<Found, StartError> {
+async fn advance_generation(store: &Store, mut file: KeyFile, keys: &Path, data: &Path) -> Result<Found, StartError> {
     let at_data = |error: StoreError| StartError::Store { path: Some(data.to_path_buf()), error };
     let found = match store.continuity(&file).await.map_err(at_data)? {
         Continuity::Same => Found::AsLeft,

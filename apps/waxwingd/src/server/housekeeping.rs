@@ -30,9 +30,7 @@ pub(super) async fn run(shared: Weak<Shared>, identity: Arc<ReloadableIdentity>,
 /// Forgets what is over. What fails now is tried again next time.
 async fn forget(shared: &Shared) {
     let core = shared.broker.core();
-    if broker::invites::forget_expired(core).await.is_err()
-        || broker::upload::forget_expired(core).await.is_err()
-    {
+    if broker::invites::forget_expired(core).await.is_err() || broker::upload::forget_expired(core).await.is_err() {
         tracing::warn!("the store did not let go of what is over; this is tried again later");
     }
 }

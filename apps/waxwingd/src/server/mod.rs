@@ -5,12 +5,13 @@ pub mod disk;
 mod housekeeping;
 mod links;
 mod name;
-mod peers;
+pub(crate) mod peers;
 pub(crate) mod shutdown;
 mod start;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use net::certificate::Pin;
 use net::identity::ReloadableIdentity;
 use xmpp::time::Timestamp;
 
+use crate::admin;
 use crate::connection::Shared;
 use crate::error::StartError;
-use crate::settings::Settings;
+use crate::settings::{Settings, Storage};
 
 pub use disk::Found;
 pub use links::parse_peer;
@@ -189,8 +191,19 @@ impl Server {
         }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// Opens the socket for administration (file permissions 0600) at `path`, until the broker stops.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::AdminSocket`].
+    pub fn administer(&self, path: PathBuf, storage: Storage) -> Result<(), StartError> {
+        let context = admin::Context {
+            shared: Arc::clone(&self.shared),
+            facts: Arc::clone(&self.facts),
+            identity: Arc::clone(&self.identity),
+            storage,
+        };
+        admin::serve(path, context)
     }
 }
 

@@ -43,9 +43,8 @@ fn pin_chars(pin: &Pin) -> String {
 pub fn canonical(domain: &str) -> Option<String> {
     let bare = BareJid::parse(domain).ok()?;
     let name = bare.domainpart();
-    let is_name = bare.localpart().is_none()
-        && net::names::ip_literal(name).is_none()
-        && net::names::to_ascii(name).is_some();
+    let is_name =
+        bare.localpart().is_none() && net::names::ip_literal(name).is_none() && net::names::to_ascii(name).is_some();
     is_name.then(|| name.to_owned())
 }
 

@@ -92,7 +92,8 @@ fn shared(broker: Broker, settings: &Settings, identity: &Arc<ReloadableIdentity
 
 fn broker_config(settings: &Settings, domain: &str, addresses: &Addresses, hosts: &[Host]) -> BrokerConfig {
     let port = addresses.https.port();
-    let web_base = |host: &str| Some(if port == 443 { format!("https://{host}") } else { format!("https://{host}:{port}") });
+    let web_base =
+        |host: &str| Some(if port == 443 { format!("https://{host}") } else { format!("https://{host}:{port}") });
     let mut config = BrokerConfig::new(domain);
     config.policy = settings.policy;
     config.scram_iterations = settings.scram_iterations;

@@ -71,7 +71,13 @@ impl Person {
         crypto::Random::fill(&net::random::SystemRandom, &mut seed);
         let config = InitiatorConfig::new(way.domain.clone(), purpose);
         let stream = Initiator::new(config, transport, Seed::new(seed));
-        Self { connection: Some(link.connection), stream, tls: link.tls, domain: way.domain.clone(), received: Vec::new() }
+        Self {
+            connection: Some(link.connection),
+            stream,
+            tls: link.tls,
+            domain: way.domain.clone(),
+            received: Vec::new(),
+        }
     }
 
     /// Opens an account with the token of the link, and signs in on the same connection.
@@ -80,8 +86,7 @@ impl Person {
         person.until("features", |event| matches!(event, InitiatorEvent::ReadyToRegister)).await;
         let token = way.token.as_deref().expect("an invite has a token");
         person.ask_before_login("token", xep::invites::preauth(token)).await;
-        let request =
-            Request::Register { username: name.to_owned(), password: password.to_owned() };
+        let request = Request::Register { username: name.to_owned(), password: password.to_owned() };
         person.ask_before_login("account", request.to_element()).await;
         let credential = Credential::Password(password.to_owned().into());
         assert!(person.stream.login(name, credential).is_none(), "there is a mechanism");
@@ -127,8 +132,11 @@ impl Person {
     pub(crate) async fn send_acknowledged(&mut self, element: &Element) {
         self.stream.send(&Frame::from_element(element, xmpp::ns::CLIENT), Some(7));
         self.stream.request_ack();
-        self.until("an acknowledgement", |event| matches!(event, InitiatorEvent::Acknowledged(ids) if ids.contains(&7)))
-            .await;
+        self.until(
+            "an acknowledgement",
+            |event| matches!(event, InitiatorEvent::Acknowledged(ids) if ids.contains(&7)),
+        )
+        .await;
     }
 
     pub(crate) async fn send(&mut self, element: &Element) {
