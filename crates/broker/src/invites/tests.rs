@@ -208,3 +208,19 @@ fn a_token_is_good_for_its_inviter_only() {
     assert_eq!(run(redeem_subscription(core, &alice, &eve, &token)), Ok(true));
     assert_eq!(run(redeem_subscription(core, &alice, &eve, &token)), Ok(false));
 }
+
+#[test]
+fn x19_ten_thousand_guesses_find_nothing() {
+    let world = world();
+    let core = world.broker(NORTH).core();
+    let token = run(create(core, &Spec::default())).expect("an invitation").token;
+    let guess = |n: usize| match n {
+        // near misses first: one letter short, one too many, another case
+        0 => token.chars().skip(1).collect(),
+        1 => format!("{token}a"),
+        2 => token.to_uppercase(),
+        _ => random_letters(&*core.env.random, STRONG_LEN),
+    };
+    assert!((0..10_000).all(|n| run(lookup(core, &guess(n))) == Ok(None)));
+    assert!(run(lookup(core, &token)).is_ok_and(|found| found.is_some()));
+}
