@@ -15,7 +15,8 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`config`], [`environment`], [`rate`] | settings, what the machine lends, token buckets |
+//! | [`config`], [`environment`] | settings, what the machine lends |
+//! | [`rate`], `pace` | token buckets, for connections and for accounts |
 //! | [`tables`] | everything that is remembered on disk, one line each |
 //! | [`session`] | one client connection: sign-in, limits, stamping, acknowledgements (XEP-0198) |
 //! | `registry`, `mailbox`, `settle` | who has sessions, how they hand each other stanzas, what an `h` waits for |
@@ -23,7 +24,11 @@
 //! | `presence`, [`roster`] | RFC 6121 §2-§4 |
 //! | [`offline`] | messages for people who are away (XEP-0160) |
 //! | [`iq`] | questions to the broker: each service is a function there |
+//! | [`accounts`], [`invites`], [`pep`], [`upload`], [`web`], [`discovery`] | the services |
 //! | [`federation`] | other servers: who they are, what waits for them (RFC 6120 §10) |
+//!
+//! `testing` (a feature) is a world in memory, of brokers, clients and links, in virtual time; `examples/two_clients.rs`
+//! shows it.
 //!
 //! Deliberately absent: message content (the policy of security-design §4 refuses what could be read), sockets, names of
 //! hosts, and every key of every user.

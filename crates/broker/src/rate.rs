@@ -25,6 +25,9 @@ impl Rate {
     }
 }
 
+/// The longest that anybody has to wait, in microseconds.
+const DEBT_MAX: i64 = 60_000_000;
+
 /// A bucket of tokens that refills with time. What was done is charged afterwards, so a bucket can be in debt; whoever
 /// is in debt waits, and nothing is refused.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +51,13 @@ impl TokenBucket {
         }
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let cost = count.saturating_mul(1_000_000) / i64::from(self.rate.per_second);
-        self.full_at = self.full_at.max(micros(now)).saturating_add(cost);
+        let latest = micros(now).saturating_add(self.capacity()).saturating_add(DEBT_MAX);
+        self.full_at = self.full_at.max(micros(now)).saturating_add(cost).min(latest);
+    }
+
+    /// How long an empty bucket takes to fill, in microseconds.
+    fn capacity(&self) -> i64 {
+        i64::from(self.rate.burst).saturating_mul(1_000_000) / i64::from(self.rate.per_second.max(1))
     }
 
     /// Returns the time from which there are tokens again, if there are none now.
@@ -57,10 +66,9 @@ impl TokenBucket {
         if self.rate.per_second == 0 {
             return None;
         }
-        let capacity = i64::from(self.rate.burst).saturating_mul(1_000_000) / i64::from(self.rate.per_second);
-        let ready = self.full_at.saturating_sub(capacity);
-        let wait = ready.saturating_sub(micros(now));
-        (wait > 0).then(|| now + Duration::from_millis(wait.unsigned_abs().div_ceil(1000)))
+        let wait = self.full_at.saturating_sub(self.capacity()).saturating_sub(micros(now));
+        // more than the most that anybody can owe: the clock was set back, which is nobody's debt
+        (wait > 0 && wait <= DEBT_MAX).then(|| now + Duration::from_millis(wait.unsigned_abs().div_ceil(1000)))
     }
 }
 
@@ -82,6 +90,15 @@ mod tests {
         assert_eq!(bucket.wait_until(now), Some(now + Duration::from_millis(100)));
         let later = now + Duration::from_millis(100);
         assert_eq!(bucket.wait_until(later), None);
+    }
+
+    #[test]
+    fn a_debt_is_bounded_and_a_clock_that_is_set_back_makes_none() {
+        let now = Timestamp::from_millis(1_000_000_000);
+        let mut bucket = TokenBucket::new(Rate { per_second: 1, burst: 1 });
+        bucket.charge(now, 1_000_000);
+        assert_eq!(bucket.wait_until(now), Some(now + Duration::from_secs(60)));
+        assert_eq!(bucket.wait_until(now - Duration::from_secs(3600)), None);
     }
 
     #[test]
