@@ -20,7 +20,8 @@ const ENDING_BYTES_MAX: usize = 16;
 #[must_use]
 pub fn safe_name(offered: &str) -> String {
     let last_part = offered.rsplit(['/', '\\']).next().unwrap_or_default();
-    let clean: String = last_part.nfc().filter(|c| !is_unsafe(*c)).collect();
+    // composed last: an invisible character may stand between a letter and its accent
+    let clean: String = last_part.chars().filter(|c| !is_unsafe(*c)).nfc().collect();
     // Windows drops dots and spaces at the end, and so would make one name of two; shells hide what begins with a dot
     let trimmed = clean.trim_start_matches(is_edge).trim_end_matches(is_edge);
     let short = shorten(trimmed, NAME_BYTES_MAX);
@@ -192,6 +193,51 @@ mod tests {
         for len in 100..140 {
             let once = safe_name(&format!("{} ..{}", "é".repeat(len / 2), "e".repeat(len % 20)));
             assert_eq!(safe_name(&once), once);
+        }
+    }
+
+    #[test]
+    fn f01_whatever_is_offered() {
+        const PIECES: [&str; 24] = [
+            "a",
+            "é",
+            "e",
+            "\u{301}",
+            ".",
+            "..",
+            " ",
+            "/",
+            "\\",
+            ":",
+            "con",
+            "CON",
+            "nul",
+            "com1",
+            "\u{202e}",
+            "\u{0}",
+            "\n",
+            "😀",
+            "字",
+            ".tar.gz",
+            ".jpg",
+            "\u{3000}",
+            "\u{feff}",
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ];
+        let mut state = 1_u64;
+        for _ in 0..20_000 {
+            let mut offered = String::new();
+            for _ in 0..state % 12 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                offered.push_str(PIECES[(state >> 33) as usize % PIECES.len()]);
+            }
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 1;
+            let safe = safe_name(&offered);
+            assert!(!safe.is_empty() && safe.len() <= NAME_BYTES_MAX, "{offered:?}");
+            assert!(!safe.starts_with('.') && !safe.ends_with(['.', ' ']), "{offered:?}");
+            assert!(!safe.contains(['/', '\\', ':', '\0', '\n', '\u{202e}']) && !is_device_name(&safe), "{offered:?}");
+            assert_eq!(safe_name(&safe), safe, "{offered:?}");
+            assert!(with_suffix(&safe, 2).len() <= NAME_BYTES_MAX);
         }
     }
 }
