@@ -194,6 +194,11 @@ impl Mailbox {
         caught_up
     }
 
+    /// Whether messages go to the offline store until the session has caught up.
+    pub(crate) fn is_overflowed(&self) -> bool {
+        self.inner().overflowed
+    }
+
     /// Ends the mailbox and returns what nobody has taken.
     pub(crate) fn close(&self) -> VecDeque<Mail> {
         let mut inner = self.inner();

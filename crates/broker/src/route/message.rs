@@ -10,7 +10,7 @@ use super::rules::{Addressed, Fate, MessageType, fate};
 use super::{Stanza, Waiting, bounce};
 use crate::Core;
 use crate::core::Place;
-use crate::mailbox::{Claim, Delivery};
+use crate::mailbox::{Claim, Delivery, Notice};
 use crate::offline::{self, Kept};
 use crate::registry::SessionHandle;
 use crate::settle::Ticket;
@@ -62,7 +62,7 @@ async fn to_account(
             to_sessions(core, &stanza, &takers, message_type, ticket.as_ref()).await;
             return ticket;
         }
-        Fate::Keep => Box::pin(keep(core, &stanza)).await,
+        Fate::Keep => Box::pin(keep(core, &stanza, |_| true)).await,
         Fate::Bounce(condition) => bounce(core, &stanza, &StanzaError::new(condition)),
         Fate::Drop => {}
     }
@@ -84,23 +84,24 @@ async fn to_sessions(
     message_type: MessageType,
     ticket: Option<&Arc<Ticket>>,
 ) {
-    let mut refused = 0;
+    let mut refused = Vec::new();
     for session in sessions {
         let claim = ticket.cloned().map_or(Claim::None, Claim::Live);
         if session.mailbox.post(Delivery::message(stanza.frame.clone(), claim)).is_err() {
-            refused += 1;
+            refused.push(session.id);
         }
     }
-    if refused == 0 {
+    if refused.is_empty() {
         return;
     }
     if may_be_kept(message_type) {
-        Box::pin(keep(core, stanza)).await;
-    } else if refused == sessions.len() {
+        // whoever has caught up meanwhile has looked into the store before this was in it
+        Box::pin(keep(core, stanza, |s| refused.contains(&s.id) && !s.mailbox.is_overflowed())).await;
+    } else if refused.len() == sessions.len() {
         bounce(core, stanza, &StanzaError::new(Condition::RecipientUnavailable));
     }
     if let Some(ticket) = ticket {
-        for _ in 0..refused {
+        for _ in &refused {
             // a row that was written meanwhile is one copy too many, which the receiver drops by its id
             ticket.arrived();
         }
@@ -112,9 +113,18 @@ fn may_be_kept(message_type: MessageType) -> bool {
 }
 
 /// Keeps a message for an account that cannot take it now, or says that it could not.
-async fn keep(core: &Core, stanza: &Stanza) {
-    match offline::keep(core, stanza.to.bare_str(), &stanza.frame).await {
-        Ok(Kept::Row(_) | Kept::NotWorth) => {}
+///
+/// While it was written, a session may have come and looked for it in vain: one for which `came` says yes looks again.
+async fn keep(core: &Core, stanza: &Stanza, came: impl Fn(&SessionHandle) -> bool) {
+    let account = stanza.to.bare_str();
+    match offline::keep(core, account, &stanza.frame).await {
+        Ok(Kept::Row(_)) => {
+            let takers = core.registry.sessions(account, |session| session.takes_messages() && came(session));
+            if let Some(taker) = takers.first() {
+                taker.mailbox.notify(Notice::Offline);
+            }
+        }
+        Ok(Kept::NotWorth) => {}
         Ok(Kept::NoAccount | Kept::Full) => bounce(core, stanza, &StanzaError::new(Condition::ServiceUnavailable)),
         Err(_) => bounce(core, stanza, &StanzaError::new(Condition::InternalServerError)),
     }
@@ -149,7 +159,7 @@ pub(crate) async fn reroute(
                 }
                 return to_sessions(core, &stanza, &takers, message_type, ticket).await;
             }
-            keep(core, &stanza).await;
+            keep(core, &stanza, |s| s.id != lost.id && came_after(s)).await;
         }
     }
     if let Some(ticket) = ticket {

@@ -57,6 +57,15 @@ impl ClientSession {
         }
     }
 
+    /// A message lies in the store already, where a session that came after it has not looked.
+    fn point_at_store(&self, handle: &SessionHandle, frame: &Frame, at: xmpp::time::Timestamp) {
+        let to_all = frame.attr("to").is_some_and(|to| !to.contains('/'));
+        let has_missed_it = |s: &SessionHandle| s.takes_messages() && (!to_all || s.takes_messages_since() >= at);
+        if let Some(other) = self.core.registry.sessions(handle.jid.bare_str(), has_missed_it).first() {
+            other.mailbox.notify(Notice::Offline);
+        }
+    }
+
     /// Finds another place for a stanza that the client never got.
     async fn place_elsewhere(&self, handle: &SessionHandle, frame: Frame, claim: Claim, at: xmpp::time::Timestamp) {
         match (frame.name(), claim) {
@@ -64,7 +73,7 @@ impl ClientSession {
             ("message", Claim::Live(ticket)) if ticket.lost() => {
                 route::reroute(&self.core, handle, frame, at, Some(&ticket)).await;
             }
-            ("message", Claim::Live(_)) => {} // it lies in the store already
+            ("message", Claim::Live(_)) => self.point_at_store(handle, &frame, at),
             ("message", Claim::None) => route::reroute(&self.core, handle, frame, at, None).await,
             ("iq", _) => {
                 let Some(from) = frame.attr("from").and_then(|from| Jid::parse(&from).ok()) else { return };

@@ -106,6 +106,22 @@ fn a_live_message_that_was_never_acknowledged_goes_to_who_came_later() {
     assert_eq!(after, ["both"], "the device that missed it finds it at its next sign-in");
 }
 
+/// The message was written to disk for the sender's sake, after the other device had looked for what waited.
+#[test]
+fn a_stored_copy_of_a_live_message_reaches_who_came_later_when_its_receiver_dies() {
+    let mut world = world(10);
+    let alice = world.online("alice@north.example", "desk");
+    let dead = world.online("bob@north.example", "phone");
+    world.freeze(dead);
+    world.send(alice, &message("bob@north.example", "1"));
+    world.advance(Duration::from_millis(10));
+    let desk = world.online("bob@north.example", "desk");
+    world.advance(Duration::from_millis(100));
+    assert!(messages(&mut world, desk).is_empty());
+    world.cut(dead);
+    assert_eq!(messages(&mut world, desk), ["1"]);
+}
+
 #[test]
 fn what_means_nothing_later_is_dropped_and_a_full_queue_says_so() {
     let mut world = World::with_config(6, &["north.example"], |c| c.limits.offline_bytes = 300);
