@@ -6,7 +6,7 @@ use xmpp::jid::BareJid;
 use xmpp::xml::Element;
 
 use crate::account::endpoints_to_rows;
-use crate::command::Reply;
+use crate::command::{InboxSide, Reply};
 use crate::display::one_line;
 use crate::engine::Engine;
 use crate::error::{CommandError, EngineError};
@@ -37,18 +37,20 @@ impl ContactRow {
 
 impl Engine {
     pub(crate) async fn contacts(&self) -> Result<Vec<Contact>, CommandError> {
-        self.contacts_where(|row| !row.is_request()).await
+        self.contacts_in(InboxSide::Contacts).await
     }
 
     pub(crate) async fn requests(&self) -> Result<Vec<Contact>, CommandError> {
-        self.contacts_where(ContactRow::is_request).await
+        self.contacts_in(InboxSide::Requests).await
     }
 
-    async fn contacts_where(&self, wanted: impl Fn(&ContactRow) -> bool) -> Result<Vec<Contact>, CommandError> {
+    async fn contacts_in(&self, side: InboxSide) -> Result<Vec<Contact>, CommandError> {
         let own = self.own()?;
         let mut found = Vec::new();
-        for row in self.contact_rows_of(&own).await?.iter().filter(|row| wanted(row)) {
-            found.push(self.contact_view(row).await?);
+        for row in self.contact_rows_of(&own).await? {
+            if row.is_request() == (side == InboxSide::Requests) {
+                found.push(self.contact_view(&row).await?);
+            }
         }
         found.sort_by_key(|contact| (contact.name.to_lowercase(), contact.address.as_str().to_owned()));
         Ok(found)

@@ -107,6 +107,15 @@ impl Engine {
         Ok(lists)
     }
 
+    /// Repairs that a lost connection interrupted: their bundles are asked for again.
+    pub(crate) fn resume_repairs(&mut self) {
+        let mut open: Vec<_> = self.fetches.repairs.iter().cloned().collect();
+        open.sort();
+        for (who, device, version) in open {
+            self.fetch_bundle(&who, device, version);
+        }
+    }
+
     fn is_fresh(&self, seen_ms: i64) -> bool {
         let seen = xmpp::time::Timestamp::from_millis(seen_ms);
         let now = self.now();

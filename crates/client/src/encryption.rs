@@ -138,7 +138,9 @@ impl Engine {
         let mut targets = Targets::default();
         let (mut pending, mut temporary, mut undecided) = (false, false, false);
         for person in [who, &own] {
-            for row in self.device_rows(person).await?.into_iter().filter(PeerDeviceRow::is_listed) {
+            let mut rows = self.device_rows(person).await?;
+            rows.retain(PeerDeviceRow::is_listed);
+            for row in rows {
                 match self.device_state(person, &row).await? {
                     DeviceState::Pending => pending = true,
                     DeviceState::Unusable(failure) if person == who => {

@@ -27,7 +27,13 @@
 //! | `transfers` | files out and in |
 //! | `tables` | everything that is remembered |
 //!
-//! There is no function that sends a text unencrypted: the outbox takes only what `encryption` has sealed.
+//! There is no function that sends a text unencrypted: the outbox takes only what `encryption` has sealed, and nothing
+//! but encrypting makes that type:
+//!
+//! ```compile_fail
+//! use xep::omemo::client::Sealed;
+//! let smuggled = Sealed { parts: Vec::new(), empty: true };
+//! ```
 
 mod account;
 mod bundles;

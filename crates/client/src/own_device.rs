@@ -14,8 +14,10 @@ use crate::error::EngineError;
 use crate::event::{Event, Notice};
 use crate::tables::{self, DeviceRow};
 
-/// How often publishing is tried with the wished options before it is done without.
-const ATTEMPTS_WITH_OPTIONS: u8 = 2;
+/// The attempts to publish: with all options, where a node had others until then twice; with the one that others must be
+/// able to read, because some servers do not know the rest; without any.
+const ATTEMPT_OPEN_ONLY: u8 = 2;
+const ATTEMPT_PLAIN: u8 = 3;
 
 impl Engine {
     /// Makes the keys of a new device.
@@ -59,9 +61,11 @@ impl Engine {
             retired_ids,
         };
         tables::save(&mut tx, &device_key(&own), &row);
-        let contacts = self.contact_rows_of(&own).await?;
-        for address in contacts.iter().map(|c| c.address.as_str()).chain([own.as_str()]) {
-            tables::delete_all(&self.store, &mut tx, tables::SESSION, &tables::owner(&own, &[address])).await?;
+        let mut people: Vec<String> = vec![own.as_str().to_owned()];
+        people.extend(self.contact_rows_of(&own).await?.into_iter().map(|contact| contact.address));
+        for person in people {
+            let owner = tables::owner(&own, &[person.as_str()]);
+            tables::delete_all(&self.store, &mut tx, tables::SESSION, &owner).await?;
         }
         tx.commit().await?;
         self.device = Some(device);
@@ -82,6 +86,16 @@ impl Engine {
         row.device = device.to_bytes().to_vec();
         row.publish_due |= publish_due;
         tables::save(tx, &device_key(&own), &row);
+        Ok(())
+    }
+
+    /// Once a day while connected: the signed prekey is replaced weekly.
+    pub(crate) async fn maintain_daily(&mut self) -> Result<(), EngineError> {
+        let today = self.now().day();
+        if self.is_online() && !self.is_catching_up() && self.maintained_day != Some(today) {
+            self.maintained_day = Some(today);
+            self.maintain_device(false).await?;
+        }
         Ok(())
     }
 
@@ -136,7 +150,7 @@ impl Engine {
         let request = Request::Publish {
             node: version.bundle_node(device.id()),
             item: Item::new(&version.bundle_item(device.id()), bundle),
-            options: (attempt < ATTEMPTS_WITH_OPTIONS).then(|| form(FORM_PUBLISH_OPTIONS, version.bundle_options())),
+            options: publish_options(version.bundle_options(), attempt),
         };
         self.ask("set", None, request.to_element().0, Question::PublishBundle { version, attempt });
     }
@@ -150,7 +164,7 @@ impl Engine {
         let request = Request::Publish {
             node: version.devices_node().to_owned(),
             item: Item::new(Version::DEVICES_ITEM, list.to_element(version)),
-            options: (attempt < ATTEMPTS_WITH_OPTIONS).then(|| form(FORM_PUBLISH_OPTIONS, version.devices_options())),
+            options: publish_options(version.devices_options(), attempt),
         };
         self.ask("set", None, request.to_element().0, Question::PublishList { version, list, attempt });
     }
@@ -227,7 +241,7 @@ impl Engine {
                     }
                 }
             }
-            Answer::Error(error) if attempt < ATTEMPTS_WITH_OPTIONS => {
+            Answer::Error(error) if attempt < ATTEMPT_PLAIN => {
                 if let Some(node) = self.device.as_ref().map(|device| version.bundle_node(device.id())) {
                     self.fix_node(version, node, error.condition, Republish::Bundle, attempt);
                 }
@@ -239,7 +253,7 @@ impl Engine {
 
     pub(crate) fn publish_list_answer(&mut self, version: Version, list: DeviceList, attempt: u8, answer: &Answer) {
         if let Answer::Error(error) = answer
-            && attempt < ATTEMPTS_WITH_OPTIONS
+            && attempt < ATTEMPT_PLAIN
         {
             let node = version.devices_node().to_owned();
             self.fix_node(version, node, error.condition, Republish::List(list), attempt);
@@ -247,22 +261,22 @@ impl Engine {
     }
 
     /// A node of another making has other settings (`precondition-not-met` is a conflict): sets them, then publishes
-    /// again. Servers without publish-options get neither.
+    /// again. Other errors mean that the server does not know an option: publishes with fewer.
     fn fix_node(&mut self, version: Version, node: String, condition: Condition, then: Republish, attempt: u8) {
-        if condition != Condition::Conflict {
-            return self.republish(version, then, ATTEMPTS_WITH_OPTIONS);
+        if condition != Condition::Conflict || attempt > 0 {
+            return self.republish(version, then, (attempt + 1).max(ATTEMPT_OPEN_ONLY));
         }
         let options = match then {
             Republish::List(_) => version.devices_options(),
             Republish::Bundle => version.bundle_options(),
         };
         let request = Request::Configure { node, form: Some(form(FORM_NODE_CONFIG, options)) };
-        let question = Question::Configure { version, then, attempt };
+        let question = Question::Configure { version, then };
         self.ask("set", None, request.to_element().0, question);
     }
 
-    pub(crate) fn configure_answer(&mut self, version: Version, then: Republish, attempt: u8, answer: &Answer) {
-        let next = if matches!(answer, Answer::Result(_)) { attempt + 1 } else { ATTEMPTS_WITH_OPTIONS };
+    pub(crate) fn configure_answer(&mut self, version: Version, then: Republish, answer: &Answer) {
+        let next = if matches!(answer, Answer::Result(_)) { 1 } else { ATTEMPT_OPEN_ONLY };
         self.republish(version, then, next);
     }
 
@@ -278,6 +292,14 @@ fn own_bundle(device: &Device, version: Version) -> PublishedBundle {
     match version {
         Version::Omemo2 => device.bundle::<Omemo2>(),
         Version::Legacy => device.bundle::<Legacy>(),
+    }
+}
+
+fn publish_options(all: &[(&'static str, &'static str)], attempt: u8) -> Option<Form> {
+    match attempt {
+        ATTEMPT_PLAIN.. => None,
+        ATTEMPT_OPEN_ONLY => Some(form(FORM_PUBLISH_OPTIONS, &[("pubsub#access_model", "open")])),
+        _ => Some(form(FORM_PUBLISH_OPTIONS, all)),
     }
 }
 

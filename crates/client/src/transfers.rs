@@ -60,7 +60,7 @@ pub(crate) struct Vocabularies {
 
 impl Transfers {
     pub(crate) fn is_busy(&self) -> bool {
-        !self.uploads.is_empty()
+        !self.uploads.is_empty() || !self.requests.is_empty()
     }
 
     /// The connection took the answer along; the next session asks again.

@@ -204,12 +204,13 @@ impl Engine {
             return Ok(Some(contact));
         }
         let devices = self.device_rows(who).await?;
-        let mut known = devices.iter().filter(|d| d.is_listed() && !d.identity.is_empty()).peekable();
-        if known.peek().is_none() {
+        let known: Vec<_> = devices.iter().filter(|d| d.is_listed() && !d.identity.is_empty()).collect();
+        if known.is_empty() {
             return Ok(Some(contact));
         }
+        let promise_kept = known.iter().any(|device| device.trust() == DeviceTrustCode::Verified);
         let mut tx = self.store.transaction();
-        if known.any(|device| device.trust() == DeviceTrustCode::Verified) {
+        if promise_kept {
             contact.set_trust(TrustCode::Verified);
             self.put_contact(&mut tx, &contact);
         } else {

@@ -301,6 +301,7 @@ impl Engine {
             }
             _ => {}
         }
+        self.maintain_daily().await?;
         self.retry_waiting(now).await
     }
 

@@ -60,6 +60,8 @@ pub struct Engine {
     next_request: u64,
     next_http: u64,
     sending_steps: u32,
+    /// The day on which the own keys were last looked after.
+    pub(crate) maintained_day: Option<i64>,
     /// The rows of the outbox: what the server has not acknowledged.
     pub(crate) outbox_open: BTreeSet<u64>,
 }
@@ -89,6 +91,7 @@ impl Engine {
             next_request: 1,
             next_http: 1,
             sending_steps: 0,
+            maintained_day: None,
             outbox_open: BTreeSet::new(),
         };
         engine.load_account(origin).await?;
@@ -212,6 +215,12 @@ impl Engine {
     pub fn next_timeout(&self) -> Option<Timestamp> {
         let waiting = self.retry_waiting_at.values().min().copied().filter(|_| self.is_online());
         [self.connection.next_timeout(), self.queries.next_timeout(), waiting].into_iter().flatten().min()
+    }
+
+    /// Whether nothing is under way that is worth waiting for before the program ends: online, that every question is
+    /// answered and everything that was sent is acknowledged; offline, always.
+    pub fn is_settled(&self) -> bool {
+        !self.is_online() || (self.queries.is_empty() && self.outbox_open.is_empty() && !self.transfers.is_busy())
     }
 
     /// The next thing to do in the world.

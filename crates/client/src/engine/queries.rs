@@ -34,7 +34,7 @@ pub(crate) enum Question {
     /// To publish the own bundle.
     PublishBundle { version: Version, attempt: u8 },
     /// To set the access of an own node, where publish-options were refused.
-    Configure { version: Version, then: Republish, attempt: u8 },
+    Configure { version: Version, then: Republish },
     /// Whether everything that waited at the server has been delivered.
     CatchUp,
     /// Whether the server has the outbox up to this row (servers without XEP-0198).
@@ -100,6 +100,10 @@ pub(crate) struct Queries {
 impl Queries {
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         self.pending.values().map(|pending| pending.deadline).min()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
     }
 
     /// Forgets everything, because the connection is gone.

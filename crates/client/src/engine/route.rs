@@ -20,6 +20,7 @@ impl Engine {
         self.ask("get", None, Element::new("ping", xep::ping::NS), Question::CatchUp);
         self.resend_outbox().await?;
         self.check_own_device().await?;
+        self.resume_repairs();
         self.ask_server_features();
         self.finish_sign_in().await?;
         let own = self.own_or_bad()?;
@@ -55,17 +56,15 @@ impl Engine {
                 self.publish_list_answer(version, list, attempt, &answer);
                 Ok(())
             }
-            Question::Configure { version, then, attempt } => {
-                self.configure_answer(version, then, attempt, &answer);
+            Question::Configure { version, then } => {
+                self.configure_answer(version, then, &answer);
                 Ok(())
             }
-            Question::CatchUp => match answer {
-                Answer::Lost => Ok(()),
-                _ => {
-                    self.note_caught_up();
-                    self.maintain_device(true).await
-                }
-            },
+            // Without an answer, what came until now is what had waited.
+            Question::CatchUp => {
+                self.note_caught_up();
+                self.maintain_device(true).await
+            }
             Question::OutboxPing { up_to } => match answer {
                 Answer::Lost => Ok(()),
                 // Even an error shows that the server has come this far.

@@ -53,6 +53,8 @@ pub(crate) struct Server {
     pub(crate) tamper: Option<Tamper>,
     /// Whether nodes refuse publish-options until they are configured.
     pub(crate) refuses_options: bool,
+    /// Whether publish-options are known at all.
+    pub(crate) knows_options: bool,
     configured: Vec<String>,
     /// Whoever sends a forged answer before every true one about a device list.
     pub(crate) forge_answers_from: Vec<String>,
@@ -81,6 +83,7 @@ impl Server {
             bouncing: BTreeMap::new(),
             tamper: None,
             refuses_options: false,
+            knows_options: true,
             configured: Vec::new(),
             forge_answers_from: Vec::new(),
             answers: Vec::new(),
@@ -341,6 +344,7 @@ impl Server {
         }
         let account = self.accounts.get_mut(owner).ok_or(Condition::ServiceUnavailable)?;
         match PubSub::parse(pubsub, is_set).map_err(|_| Condition::BadRequest)? {
+            PubSub::Publish { options: Some(_), .. } if !self.knows_options => Err(Condition::FeatureNotImplemented),
             PubSub::Publish { node, options: Some(_), .. }
                 if self.refuses_options && !self.configured.contains(&node) =>
             {

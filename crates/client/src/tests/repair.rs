@@ -148,3 +148,27 @@ fn nodes_with_other_settings_are_configured_and_published_again() {
         assert!(world.server.nodes("alice@north.example").contains_key(node), "{node}");
     }
 }
+
+#[test]
+fn the_signed_prekey_is_replaced_weekly_without_a_restart() {
+    let mut world = World::new(77);
+    world.join("alice", "north.example");
+    let signed = |world: &mut World| {
+        let item = world.server.nodes("alice@north.example")["urn:xmpp:omemo:2:bundles"].last().unwrap().clone();
+        xep::omemo::BundleElement::parse(item.payload.as_ref().unwrap()).unwrap().1.signed_prekey
+    };
+    let before = signed(&mut world);
+    world.advance(Duration::from_secs(6 * 24 * 60 * 60));
+    assert_eq!(signed(&mut world), before);
+    world.advance(Duration::from_secs(2 * 24 * 60 * 60));
+    assert_ne!(signed(&mut world), before);
+}
+
+#[test]
+fn servers_that_know_no_options_get_none() {
+    let mut world = World::new(78);
+    world.server.knows_options = false;
+    world.join("alice", "north.example");
+    assert_eq!(world.device_ids("alice@north.example").len(), 1);
+    assert!(world.server.nodes("alice@north.example").contains_key("urn:xmpp:omemo:2:bundles"));
+}
