@@ -125,7 +125,7 @@ enum AccountVerb {
 
 #[derive(Debug, Subcommand)]
 enum CaVerb {
-    /// Print the certificate that other apps' devices install
+    /// Print the certificate to install for other apps
     Export,
 }
 

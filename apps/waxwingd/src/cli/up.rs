@@ -117,11 +117,14 @@ fn announcement(server: &Server, invite: &Invite, storage: &Storage, places: &Pl
         (Some(page), false) => text.push_str(&format!(
             "The same as a page: {page}\n\
              Browsers will warn about it. Conversations, Dino and other apps need a domain with a public certificate,\n\
-             or the certificate that `waxwingd ca export` prints, installed on the device.\n"
+             or the certificate that `waxwingd ca export` prints, installed where they run.\n"
         )),
         (None, _) => {}
     }
     text.push_str("More invitations: waxwingd invite\n\n");
+    if facts.is_name_open {
+        text.push_str("The first account fixes the name. For another one, stop and start with --domain.\n");
+    }
     text.push_str(&format!(
         "Reached at ports {} (STARTTLS) and {} (TLS) by apps, {} and {} by other brokers, {} for pages and files.\n",
         ports.client.port(),

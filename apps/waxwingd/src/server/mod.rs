@@ -88,6 +88,8 @@ pub struct Facts {
     pub ca_pem: String,
     /// The link that `peer add` on another broker takes.
     pub peer_link: String,
+    /// There was no account at the start: the domain can still be changed.
+    pub is_name_open: bool,
     /// What was found about the database.
     pub found: Found,
 }

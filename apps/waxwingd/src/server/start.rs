@@ -33,7 +33,9 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
     let trust = federation_trust(&settings)?;
     let files_identity = settings.certificate.as_ref().map(certificate::read_files).transpose()?;
     let (store, found) = disk::open(&settings.storage, Arc::clone(&env.random)).await?;
-    let row = own_identity(&store, &settings, env.now()).await?;
+    let accounts = store.list(ACCOUNTS, ACCOUNTS_OWNER).await.map_err(|error| store_error(&settings, error))?;
+    let is_name_open = accounts.is_empty();
+    let row = own_identity(&store, &settings, is_name_open, env.now()).await?;
     let has_public_certificate = files_identity.is_some();
     let identity = files_identity.map_or_else(|| row.identity(), Ok).map_err(identity_error)?;
     let pin = identity.pin();
@@ -63,6 +65,7 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
         has_public_certificate,
         ca_pem: row.ca_pem,
         peer_link,
+        is_name_open,
         found,
     });
     let tasks = Tasks::new();
@@ -140,7 +143,12 @@ fn store_error(settings: &Settings, error: StoreError) -> StartError {
 }
 
 /// Loads the broker's key and name, or makes them. The name can change until there is an account.
-async fn own_identity(store: &Store, settings: &Settings, now: Timestamp) -> Result<IdentityRow, StartError> {
+async fn own_identity(
+    store: &Store,
+    settings: &Settings,
+    is_name_open: bool,
+    now: Timestamp,
+) -> Result<IdentityRow, StartError> {
     let failed = |error| store_error(settings, error);
     let before = certificate::load(store).await.map_err(failed)?;
     let mut row = match &before {
@@ -153,8 +161,7 @@ async fn own_identity(store: &Store, settings: &Settings, now: Timestamp) -> Res
     };
     match asked {
         Some(domain) if row.domain != domain => {
-            let has_accounts = !store.list(ACCOUNTS, ACCOUNTS_OWNER).await.map_err(failed)?.is_empty();
-            if has_accounts {
+            if !is_name_open {
                 return Err(StartError::DomainFixed { domain: row.domain });
             }
             row.rename(&domain, true, now).map_err(identity_error)?;

@@ -144,6 +144,12 @@ impl Person {
         self.write().await;
     }
 
+    /// Asks a question and waits for its answer.
+    pub(crate) async fn ask(&mut self, kind: &str, to: &str, payload: Element) -> Element {
+        self.send(&stanza::iq(kind, "question", Some(to), payload)).await;
+        self.receive("an answer", |stanza| stanza.name() == "iq" && stanza.attr("id") == Some("question")).await
+    }
+
     /// Says that we are there, and waits until the broker has heard it.
     pub(crate) async fn be_available(&mut self) {
         self.send_acknowledged(&Element::new("presence", xmpp::ns::CLIENT)).await;

@@ -14,7 +14,7 @@ pub(crate) fn settings(domain: &str) -> Settings {
     settings
 }
 
-async fn register(server: &Server, name: &str) -> Person {
+pub(crate) async fn register(server: &Server, name: &str) -> Person {
     let invite = server.invite().await.expect("an invitation");
     Person::register(&Way::of_link(&invite.link), name, "correct horse").await
 }

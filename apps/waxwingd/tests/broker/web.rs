@@ -1,0 +1,100 @@
+//! The HTTPS listener: the page of an invitation, and files.
+
+use bytes::Bytes;
+use net::Service;
+use net::dial::{Dialler, Endpoint, HostPort, Mode, Target};
+use net::dns::Names;
+use net::http::{Access, Fetch, HttpClient, HttpError, HttpsUrl, Place, Upload};
+use net::tls::ClientTls;
+use net::verify::Trust;
+use waxwingd::Server;
+use xep::upload::{Slot, SlotRequest};
+
+use crate::person::{Person, Way};
+use crate::talk::{register, settings};
+
+/// How a client of this broker uses its URLs: at the known address, believing the pin only.
+fn place(server: &Server, url: &str) -> Place {
+    let at = HostPort::new("127.0.0.1", server.addresses().https.port());
+    Place::new(HttpsUrl::parse(url).expect("a URL"), Access::Pinned(server.pin())).at([at])
+}
+
+/// Sends one request as a browser would and returns head and body of the answer.
+async fn request(server: &Server, text: String) -> String {
+    let at = Endpoint::new("127.0.0.1", server.addresses().https.port(), Mode::DirectTls);
+    let target = Target::new(server.domain(), Service::Https).at([at]);
+    let tls = ClientTls::new(Service::Https, Trust::pins([server.pin()]));
+    let link = Dialler::direct(Names::system()).connect_link(&target, &tls, None).await.expect("it listens");
+    let mut connection = link.connection;
+    connection.send(text.as_bytes()).await.expect("written");
+    let mut answer = Vec::new();
+    while let Ok(Some(bytes)) = connection.read_chunk().await {
+        answer.extend_from_slice(&bytes);
+    }
+    String::from_utf8(answer).expect("text")
+}
+
+async fn upload(person: &mut Person, server: &Server, size_bytes: u64) -> Slot {
+    let request = SlotRequest { filename: "photo.jpg".to_owned(), size_bytes, content_type: None };
+    let service = format!("upload.{}", server.domain());
+    let answer = person.ask("get", &service, request.to_element()).await;
+    assert_eq!(answer.attr("type"), Some("result"), "{}", answer.to_xml(xmpp::ns::CLIENT));
+    Slot::parse(answer.children().next().expect("a slot")).expect("a slot")
+}
+
+#[tokio::test]
+async fn a_file_goes_up_and_comes_down_whole_and_in_part() {
+    let server = Server::start(settings("north.example")).await.expect("starts");
+    let mut alice = register(&server, "alice").await;
+    let file: Vec<u8> = (0..700_000u32).flat_map(|n| n.to_le_bytes()).take(700_001).collect();
+    let slot = upload(&mut alice, &server, file.len() as u64).await;
+    assert!(slot.put_url.starts_with(&format!("https://north.example:{}/", server.addresses().https.port())));
+    let client = HttpClient::new(Dialler::direct(Names::system()));
+    let put = |bytes: &[u8]| Upload::from_bytes(Bytes::copy_from_slice(bytes));
+    let too_short = client.put(&place(&server, &slot.put_url), &slot.put_headers, put(&file[1..])).await;
+    assert_eq!(too_short, Err(HttpError::Status(400)));
+    client.put(&place(&server, &slot.put_url), &slot.put_headers, put(&file)).await.expect("taken");
+
+    for offset in [0usize, 300_000] {
+        let fetch = Fetch { place: place(&server, &slot.get_url), offset: offset as u64, max_bytes: file.len() as u64 };
+        let mut received = Vec::new();
+        let mut write = |bytes: &[u8]| {
+            received.extend_from_slice(bytes);
+            Ok(())
+        };
+        let done = client.get(&fetch, &mut |_| Ok(()), &mut write).await.expect("fetched");
+        assert_eq!(done.offset, offset as u64);
+        assert!(received == file[offset..], "from {offset}");
+    }
+    let elsewhere = place(&server, &slot.get_url.replace("/upload/", "/upload/x"));
+    let fetch = Fetch { place: elsewhere, offset: 0, max_bytes: 10 };
+    let missing = client.get(&fetch, &mut |_| Ok(()), &mut |_| Ok(())).await;
+    assert_eq!(missing.map(|_| ()), Err(HttpError::Status(404)));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_of_an_invitation_makes_an_account_without_script() {
+    let server = Server::start(settings("north.example")).await.expect("starts");
+    let invite = server.invite().await.expect("an invitation");
+    let page = invite.page.clone().expect("a page");
+    let path = page.split_once(&format!(":{}", server.addresses().https.port())).expect("our port").1.to_owned();
+    let host = format!("127.0.0.1:{}", server.addresses().https.port());
+    let shown = request(&server, format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
+    assert!(shown.starts_with("HTTP/1.1 200"), "{shown}");
+    assert!(shown.contains("default-src 'none'") && !shown.contains("<script"), "{shown}");
+    assert!(shown.contains("xmpp:north.example?register"), "{shown}");
+
+    let way = Way::of_link(&invite.link);
+    let form = format!("name=alice&token={}", way.token.as_deref().expect("a token"));
+    let post = format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\norigin: https://{host}\r\nsec-fetch-site: same-origin\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{form}",
+        form.len()
+    );
+    let made = request(&server, post).await;
+    assert!(made.starts_with("HTTP/1.1 200") && made.contains("alice@north.example"), "{made}");
+    let nothing = request(&server, format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
+    assert!(nothing.starts_with("HTTP/1.1 404"), "{nothing}");
+    server.stop().await;
+}
