@@ -27,6 +27,8 @@
 //! | `transfers` | files out and in |
 //! | `tables` | everything that is remembered |
 //!
+//! `examples/echo_bot.rs` is a whole bot but for its sockets.
+//!
 //! There is no function that sends a text unencrypted: the outbox takes only what `encryption` has sealed, and nothing
 //! but encrypting makes that type:
 //!
@@ -68,3 +70,10 @@ pub use environment::Environment;
 pub use error::{CommandError, EngineError, Failure};
 pub use event::{EVENT_VERSION, Event};
 pub use output::{HttpOutcome, Output};
+
+#[cfg(test)]
+extern crate self as waxwing_client; // the example names the crate as its users do
+
+#[cfg(test)]
+#[path = "../examples/echo_bot.rs"]
+mod echo_bot_example;

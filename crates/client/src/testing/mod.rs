@@ -366,4 +366,24 @@ impl World {
         let list = node.last().unwrap().payload.as_ref().unwrap();
         xep::omemo::DeviceList::parse(list).unwrap().1.ids().collect()
     }
+
+    /// Lets the bot of the example have its turn.
+    pub(crate) fn echo(&mut self, person: usize) {
+        let engine = self.people[person].engine.as_mut().unwrap();
+        let outputs = block_on(crate::echo_bot_example::turn(engine)).unwrap();
+        for output in outputs {
+            self.carry_out(person, output).unwrap();
+        }
+        self.settle();
+    }
+
+    /// Moves bytes without taking a person's events away.
+    pub(crate) fn settle_leaving_events(&mut self, person: usize) {
+        let before = self.people[person].events.len();
+        self.settle();
+        let events = self.people[person].events.split_off(before);
+        for event in events {
+            self.engine(person).emit(event);
+        }
+    }
 }

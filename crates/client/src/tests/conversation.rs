@@ -91,3 +91,14 @@ fn a_server_without_acknowledgements_is_asked_by_ping() {
     assert_eq!(world.state(bob, "alice", &id), MessageState::AtBroker);
     assert_eq!(world.received(alice), ["counted by ping"]);
 }
+
+#[test]
+fn the_example_echoes() {
+    crate::echo_bot_example::main();
+    let (mut world, alice, bob) = World::alice_and_bob(7);
+    let say = Command::Say { who: "bob".into(), text: "is anybody there?".into() };
+    world.command_only(alice, say).unwrap();
+    world.settle_leaving_events(bob);
+    world.echo(bob);
+    assert_eq!(world.received(alice), ["is anybody there?"]);
+}
