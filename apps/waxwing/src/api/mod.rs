@@ -1,0 +1,227 @@
+//! The words that a command, a screen or a script speaks with the engine: plain values that are JSON on the socket and in
+//! `--json` output, and Rust values inside one process. Nothing here does anything.
+//!
+//! The shapes carry the number [`VERSION`]. A field may be added without a new number; one that changes its meaning or
+//! goes away needs a new one.
+
+mod event;
+mod refusal;
+mod translate;
+mod views;
+
+use serde::{Deserialize, Serialize};
+
+pub use event::Event;
+pub use refusal::{Kind, Refusal};
+pub(crate) use translate::{answer, event, outcome};
+pub use views::{ContactView, FileView, MessageView, NumberView, StatusView};
+
+/// The version of every JSON shape that this program reads and writes.
+pub const VERSION: u32 = 1;
+
+/// Something to do.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "method", content = "params", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Request {
+    /// Opens an account by an invite link. Answered when it is signed in.
+    Join {
+        /// The link.
+        link: String,
+        /// The wished user name, where the link leaves it open.
+        name: Option<String>,
+    },
+    /// Signs in to an existing account. Answered when it is signed in.
+    Login {
+        /// `user@server`.
+        address: String,
+        /// The password.
+        password: String,
+        /// `host:port`, where DNS does not know the server.
+        at: Vec<String>,
+    },
+    /// Connects and stays connected.
+    GoOnline,
+    /// Changes the password; without one, a strong one is made up.
+    ChangePassword {
+        /// The new password.
+        new: Option<String>,
+    },
+    /// Deletes the account at its server and here.
+    DeleteAccount,
+    /// Asks how things are.
+    Status,
+    /// Makes an invite link.
+    Invite,
+    /// Adds the person of a link.
+    Add {
+        /// The link.
+        link: String,
+        /// What to call them.
+        name: Option<String>,
+    },
+    /// Lists contacts.
+    Contacts,
+    /// Lists people who wrote and are no contacts.
+    Requests,
+    /// Makes somebody a contact.
+    Accept {
+        /// Who.
+        who: String,
+    },
+    /// Hears nothing more of somebody.
+    Block {
+        /// Who.
+        who: String,
+    },
+    /// Forgets somebody, with the conversation.
+    Remove {
+        /// Who.
+        who: String,
+    },
+    /// Calls a contact something else.
+    Rename {
+        /// Who.
+        who: String,
+        /// The new name.
+        name: String,
+    },
+    /// Asks for the number to compare.
+    Number {
+        /// With whom.
+        who: String,
+    },
+    /// Notes that a contact is who they say.
+    Verify {
+        /// Who.
+        who: String,
+        /// The number that they read out, or the link that they gave.
+        proof: String,
+    },
+    /// Takes what changed about a contact at face value.
+    AcceptChange {
+        /// Who.
+        who: String,
+    },
+    /// Sends words. Answered when they are saved.
+    Say {
+        /// To whom.
+        who: String,
+        /// The words.
+        text: String,
+    },
+    /// Sends a file. Answered when it is saved.
+    Send {
+        /// To whom.
+        who: String,
+        /// Where it is: an absolute path.
+        path: String,
+    },
+    /// Fetches an offered file. Answered when it is saved.
+    Fetch {
+        /// Who offered it.
+        who: String,
+        /// The message that offers it.
+        message: String,
+    },
+    /// Reads a conversation.
+    History {
+        /// With whom.
+        who: String,
+        /// Only messages before this place.
+        before: Option<u64>,
+        /// How many at most.
+        limit: u32,
+    },
+    /// Lists messages of all conversations.
+    Inbox {
+        /// Of those who are no contacts, instead of contacts.
+        requests: bool,
+        /// Only what has not been read.
+        unread_only: bool,
+        /// How many at most of each conversation.
+        limit: u32,
+    },
+    /// Notes that a conversation has been read.
+    MarkRead {
+        /// With whom.
+        who: String,
+    },
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Request(<redacted>)")
+    }
+}
+
+/// What a [`Request`] is answered with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// The account exists and is signed in.
+    Joined {
+        /// Its address.
+        address: String,
+        /// Who invited, and is a contact now.
+        invited_by: Option<String>,
+    },
+    /// The account is signed in.
+    LoggedIn {
+        /// Its address.
+        address: String,
+    },
+    /// An invite link.
+    Invited {
+        /// For an app.
+        link: String,
+        /// For a browser.
+        page: Option<String>,
+    },
+    /// A message is saved and will be sent.
+    Saved {
+        /// To whom.
+        contact: String,
+        /// Its id.
+        message: String,
+    },
+    /// An offered file lies on this machine.
+    Fetched {
+        /// Where; none when it was saved by an earlier request.
+        path: Option<String>,
+    },
+    /// One contact.
+    Contact {
+        /// The contact.
+        contact: ContactView,
+    },
+    /// Several contacts.
+    Contacts {
+        /// The contacts, by name.
+        contacts: Vec<ContactView>,
+    },
+    /// Messages, oldest first.
+    Messages {
+        /// The messages.
+        messages: Vec<MessageView>,
+    },
+    /// The number to compare.
+    Number {
+        /// The number.
+        number: NumberView,
+    },
+    /// How things are.
+    Status {
+        /// How things are.
+        status: StatusView,
+    },
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answer(<redacted>)")
+    }
+}

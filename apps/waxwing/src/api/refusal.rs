@@ -1,0 +1,117 @@
+//! Why something did not happen, in a word for programs and a sentence for people.
+
+use std::fmt;
+
+use client::{CommandError, Failure};
+use serde::{Deserialize, Serialize};
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// A word for programs.
+    pub kind: Kind,
+    /// A sentence for people.
+    pub text: String,
+}
+
+/// The kinds of refusals that programs may want to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// There is no account here, or it cannot sign in.
+    NoAccount,
+    /// There is an account here already.
+    AccountExists,
+    /// A link, an address or a name cannot be used.
+    BadInput,
+    /// Nobody, or more than one person, is meant.
+    UnknownContact,
+    /// The person cannot be reached securely.
+    NotSecure,
+    /// Something about the person changed; the user must decide.
+    Changed,
+    /// The number or link is not that of the person.
+    DoesNotMatch,
+    /// There is no connection.
+    Offline,
+    /// The password is wrong, or the server is not the right one.
+    SignInFailed,
+    /// The invitation, or the wished name, is not accepted.
+    NotInvited,
+    /// Somebody else's server, or the person, refused.
+    Refused,
+    /// A file could not be read, written, sent or fetched.
+    File,
+    /// This machine's disk.
+    Disk,
+    /// The program that holds the profile is about to end: ask again.
+    Closing,
+    /// The program that holds the profile ended without an answer.
+    Ended,
+    /// Two versions of the program meet.
+    Version,
+    /// What was asked for cannot be done here.
+    NotApplicable,
+}
+
+impl Refusal {
+    /// Makes a refusal.
+    pub fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<&CommandError> for Refusal {
+    fn from(error: &CommandError) -> Self {
+        use CommandError as E;
+        let kind = match error {
+            E::NoAccount => Kind::NoAccount,
+            E::AccountExists => Kind::AccountExists,
+            E::BadLink | E::BadAddress | E::NameNeeded | E::BadName | E::Empty | E::TooLong => Kind::BadInput,
+            E::UnknownContact | E::AmbiguousName | E::UnknownMessage => Kind::UnknownContact,
+            E::Offline => Kind::Offline,
+            E::DoesNotMatch | E::NothingToCompare => Kind::DoesNotMatch,
+            E::Store(_) => Kind::Disk,
+            _ => Kind::NotApplicable,
+        };
+        let text = match error {
+            E::DoesNotMatch => "It does not match. Find out why before you write anything confidential.".to_owned(),
+            other => other.to_string(),
+        };
+        Self::new(kind, text)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        use Failure as F;
+        let kind = match failure {
+            F::NotSecure => Kind::NotSecure,
+            F::Changed => Kind::Changed,
+            F::WrongPassword | F::ServerNotProved | F::NotTrusted | F::NoSafeLogin | F::Replaced => Kind::SignInFailed,
+            F::NameTaken | F::NameRefused | F::InviteInvalid | F::RegistrationClosed => Kind::NotInvited,
+            F::Disconnected | F::ServerTimeout => Kind::Offline,
+            F::FileTooLarge | F::FileGone | F::FileDamaged | F::FileAddress => Kind::File,
+            F::NotSupported => Kind::NotApplicable,
+            _ => Kind::Refused,
+        };
+        let text = match failure {
+            F::NoSuchServer => "The server does not exist, or is not the one that its name promises.",
+            F::NotTrusted => {
+                "The server is not the one that the link or its name promises. If it has its own authority, give its \
+                 file with --ca-file."
+            }
+            other => other.words(),
+        };
+        Self::new(kind, text)
+    }
+}

@@ -1,0 +1,231 @@
+//! From the engine's values to those of [`super`].
+
+use client::command::{Number, Outcome, Reply, Status};
+use client::display::address_warnings;
+use client::event::{
+    AccountState, Contact, Content, Direction, FileOffer, FileState, Message, MessageState, Notice, PersonTrust,
+    Relation,
+};
+
+use super::{Answer, ContactView, Event, FileView, MessageView, NumberView, Refusal, StatusView};
+
+/// What a command answered at once; nothing for what ends later.
+pub(crate) fn answer(reply: Reply) -> Option<Answer> {
+    Some(match reply {
+        Reply::Nothing => Answer::Done,
+        Reply::Saved { contact, message } => {
+            Answer::Saved { contact: contact.as_str().to_owned(), message: message.as_str().to_owned() }
+        }
+        Reply::Contact(contact) => Answer::Contact { contact: contact_view(&contact) },
+        Reply::Contacts(contacts) => Answer::Contacts { contacts: contact_views(&contacts) },
+        Reply::Messages(messages) => Answer::Messages { messages: messages.into_iter().map(message_view).collect() },
+        Reply::Number(number) => Answer::Number { number: number_view(number) },
+        Reply::Status(status) => Answer::Status { status: status_view(&status) },
+        _ => return None,
+    })
+}
+
+/// How a command ended.
+pub(crate) fn outcome(outcome: Outcome) -> Answer {
+    match outcome {
+        Outcome::Joined { address, invited_by } => Answer::Joined {
+            address: address.as_str().to_owned(),
+            invited_by: invited_by.map(|inviter| inviter.as_str().to_owned()),
+        },
+        Outcome::LoggedIn { address } => Answer::LoggedIn { address: address.as_str().to_owned() },
+        Outcome::Invited { link, page } => Answer::Invited { link, page },
+        Outcome::Fetched => Answer::Fetched { path: None },
+        _ => Answer::Done,
+    }
+}
+
+/// What happened; nothing for what only the runtime needs to know.
+pub(crate) fn event(event: client::Event) -> Option<Event> {
+    use client::Event as E;
+    Some(match event {
+        E::Account(state) => {
+            let (state, reason) = account_state(&state);
+            Event::Account { state: state.to_owned(), reason }
+        }
+        E::CaughtUp => Event::CaughtUp,
+        E::Message(message) => Event::Message { message: message_view(message) },
+        E::MessageState { contact, id, state } => {
+            let (state, reason) = message_state(&state);
+            Event::MessageState {
+                contact: contact.as_str().to_owned(),
+                message: id.as_str().to_owned(),
+                state: state.to_owned(),
+                reason,
+            }
+        }
+        E::Contact(contact) => Event::Contact { contact: contact_view(&contact) },
+        E::ContactRemoved { contact } => Event::ContactRemoved { contact: contact.as_str().to_owned() },
+        E::Request(contact) => Event::Request { contact: contact_view(&contact) },
+        E::NeedsInvite { contact, message, link } => {
+            Event::NeedsInvite { contact: contact.as_str().to_owned(), message: message.as_str().to_owned(), link }
+        }
+        E::FileProgress { contact, message, state } => Event::File {
+            contact: contact.as_str().to_owned(),
+            message: message.as_str().to_owned(),
+            file: file_view(&FileOffer { name: String::new(), size_bytes: None, media_type: None, state }),
+        },
+        E::Notice(notice) => notice_event(&notice),
+        _ => return None,
+    })
+}
+
+fn account_state(state: &AccountState) -> (&'static str, Option<Refusal>) {
+    match state {
+        AccountState::None => ("none", None),
+        AccountState::Offline => ("offline", None),
+        AccountState::Connecting => ("connecting", None),
+        AccountState::Online => ("online", None),
+        AccountState::Refused(failure) => ("refused", Some(Refusal::from(*failure))),
+        _ => ("unknown", None),
+    }
+}
+
+fn message_state(state: &MessageState) -> (&'static str, Option<Refusal>) {
+    match state {
+        MessageState::Waiting => ("waiting", None),
+        MessageState::Queued => ("queued", None),
+        MessageState::AtBroker => ("sent", None),
+        MessageState::Undeliverable(failure) => ("failed", Some(Refusal::from(*failure))),
+        MessageState::Received => ("received", None),
+        _ => ("unknown", None),
+    }
+}
+
+fn contact_views(contacts: &[Contact]) -> Vec<ContactView> {
+    contacts
+        .iter()
+        .map(|contact| {
+            let known = contacts.iter().map(|other| &other.address);
+            let warnings = address_warnings(&contact.address, known);
+            ContactView { warnings: warnings.iter().map(|w| w.words().to_owned()).collect(), ..contact_view(contact) }
+        })
+        .collect()
+}
+
+fn contact_view(contact: &Contact) -> ContactView {
+    let relation = match contact.relation {
+        Relation::Request => "request",
+        Relation::Accepted => "accepted",
+        Relation::Blocked => "blocked",
+    };
+    let identity = match contact.trust {
+        PersonTrust::Tofu => "unverified",
+        PersonTrust::Verified => "verified",
+        PersonTrust::Changed => "changed",
+        PersonTrust::Tombstoned => "gone",
+    };
+    let warnings = address_warnings(&contact.address, []);
+    ContactView {
+        address: contact.address.as_str().to_owned(),
+        name: contact.name.clone(),
+        relation: relation.to_owned(),
+        identity: identity.to_owned(),
+        unread_count: contact.unread_count,
+        undecided_devices_count: contact.undecided_devices_count,
+        warnings: warnings.iter().map(|w| w.words().to_owned()).collect(),
+    }
+}
+
+fn message_view(message: Message) -> MessageView {
+    let (text, file) = match message.content {
+        Content::Text(text) => (Some(text), None),
+        Content::File(offer) => (None, Some(file_view(&offer))),
+        _ => (None, None),
+    };
+    MessageView {
+        contact: message.contact.as_str().to_owned(),
+        contact_name: message.contact_name,
+        seq: message.seq,
+        id: message.id.as_str().to_owned(),
+        direction: match message.direction {
+            Direction::Incoming => "in",
+            Direction::Outgoing => "out",
+        }
+        .to_owned(),
+        written_at: message.written_at.to_xep0082(),
+        saved_at: message.saved_at.to_xep0082(),
+        text,
+        file,
+        state: message_state(&message.state).0.to_owned(),
+        verified: message.verified,
+        read: message.read,
+        request: message.request,
+    }
+}
+
+fn file_view(offer: &FileOffer) -> FileView {
+    let (state, done_bytes, total) = match &offer.state {
+        FileState::Offered => ("offered", None, None),
+        FileState::Moving { done_bytes, total_bytes } => ("moving", Some(*done_bytes), Some(*total_bytes)),
+        FileState::Complete => ("complete", None, None),
+        _ => ("failed", None, None),
+    };
+    FileView {
+        name: offer.name.clone(),
+        size_bytes: offer.size_bytes.or(total),
+        media_type: offer.media_type.clone(),
+        state: state.to_owned(),
+        done_bytes,
+    }
+}
+
+fn number_view(number: Number) -> NumberView {
+    NumberView { contact: contact_view(&number.contact), digits: number.digits, own_link: number.own_link }
+}
+
+fn status_view(status: &Status) -> StatusView {
+    StatusView {
+        address: status.address.as_ref().map(|address| address.as_str().to_owned()),
+        account: account_state(&status.account).0.to_owned(),
+        waiting_count: status.waiting_count,
+        queued_count: status.queued_count,
+        unread_count: status.unread_count,
+        requests_count: status.requests_count,
+        contacts_count: status.contacts_count,
+    }
+}
+
+fn notice_event(notice: &Notice) -> Event {
+    let (word, contact, text) = match notice {
+        Notice::Unreadable { contact } => (
+            "unreadable",
+            Some(contact),
+            "A message could not be read. Waxwing has asked for a fresh start by itself; ask them to send it again.",
+        ),
+        Notice::StillUnreadable { contact } => {
+            ("still_unreadable", Some(contact), "A message could not be read. Ask them to send it again.")
+        }
+        Notice::NewDevice { contact } => (
+            "new_device",
+            Some(contact),
+            "This verified person uses a new device. It gets nothing until you agree: `waxwing verify <who>`.",
+        ),
+        Notice::NewOwnDevice => ("new_own_device", None, "Your account was opened on another device. Was it you?"),
+        Notice::Changed { contact } => (
+            "changed",
+            Some(contact),
+            "Something about this person does not fit what was known. Nothing is sent until you have compared numbers: \
+             `waxwing verify <who>`.",
+        ),
+        Notice::Misaddressed { contact } => {
+            ("misaddressed", Some(contact), "A message was dropped because it was not meant for this conversation.")
+        }
+        Notice::DeviceRenewed => (
+            "device_renewed",
+            None,
+            "This profile is a copy, or was put back from a backup. It presents itself to others as a new device.",
+        ),
+        Notice::OddTime { contact } => ("odd_time", Some(contact), "The time that a message claims cannot be right."),
+        _ => ("other", None, "Something happened that this version cannot explain."),
+    };
+    Event::Notice {
+        contact: contact.map(|contact| contact.as_str().to_owned()),
+        notice: word.to_owned(),
+        text: text.to_owned(),
+    }
+}

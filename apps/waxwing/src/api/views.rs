@@ -1,0 +1,110 @@
+//! Contacts, messages and the state of things, as JSON shows them. Times are ISO 8601 in UTC.
+
+use serde::{Deserialize, Serialize};
+
+/// Somebody the user knows, or who wrote.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactView {
+    /// The address.
+    pub address: String,
+    /// The name to show and to type.
+    pub name: String,
+    /// `request`, `accepted` or `blocked`.
+    pub relation: String,
+    /// `unverified`, `verified`, `changed` or `gone`.
+    pub identity: String,
+    /// Unread messages of theirs.
+    pub unread_count: u64,
+    /// New devices of theirs that wait for the user's decision.
+    pub undecided_devices_count: usize,
+    /// What is odd about the address, each in a sentence.
+    pub warnings: Vec<String>,
+}
+
+/// A message, as it is kept and shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageView {
+    /// The address of the other person.
+    pub contact: String,
+    /// How the other person is called here.
+    pub contact_name: String,
+    /// Its place in the conversation.
+    pub seq: u64,
+    /// Its id.
+    pub id: String,
+    /// `in` or `out`.
+    pub direction: String,
+    /// When it was written, as its sender says.
+    pub written_at: String,
+    /// When it was saved here.
+    pub saved_at: String,
+    /// The words, when it is a message of words.
+    pub text: Option<String>,
+    /// The file, when it is one.
+    pub file: Option<FileView>,
+    /// `waiting`, `queued`, `sent`, `failed` or `received`.
+    pub state: String,
+    /// Whether everybody's devices involved belonged to verified people.
+    pub verified: bool,
+    /// Whether it has been read here.
+    pub read: bool,
+    /// Whether it lies in the requests.
+    pub request: bool,
+}
+
+/// A file that is offered in a message.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// A safe name; empty where only the progress is told.
+    pub name: String,
+    /// How long it is.
+    pub size_bytes: Option<u64>,
+    /// What it is.
+    pub media_type: Option<String>,
+    /// `offered`, `moving`, `complete` or `failed`.
+    pub state: String,
+    /// How much of it has moved.
+    pub done_bytes: Option<u64>,
+}
+
+/// The number that two people compare.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberView {
+    /// With whom.
+    pub contact: ContactView,
+    /// Sixty digits in groups of five.
+    pub digits: String,
+    /// A link for the other person, to compare by instead.
+    pub own_link: String,
+}
+
+/// How things are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The address of the account, when there is one.
+    pub address: Option<String>,
+    /// `none`, `offline`, `connecting`, `online` or `refused`.
+    pub account: String,
+    /// Messages that wait for the network, or for the other person's app.
+    pub waiting_count: u64,
+    /// Messages that the server has not confirmed yet.
+    pub queued_count: u64,
+    /// Unread messages of contacts.
+    pub unread_count: u64,
+    /// People whose requests wait for a decision.
+    pub requests_count: u64,
+    /// Contacts.
+    pub contacts_count: u64,
+}
+
+macro_rules! redacted {
+    ($($view:ident),*) => { $(
+        impl std::fmt::Debug for $view {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($view), "(<redacted>)"))
+            }
+        }
+    )* };
+}
+
+redacted!(ContactView, MessageView, FileView, NumberView, StatusView);

@@ -1,0 +1,19 @@
+//! `waxwing add`: the person of a link becomes a contact, and is greeted so that they see it.
+
+use super::{Context, Exit};
+use crate::api::{Answer, Refusal, Request};
+use crate::terminal::plain;
+
+pub(super) async fn run(context: &mut Context<'_>, link: String, name: Option<String>) -> Result<Exit, Refusal> {
+    let mut session = context.online().await?;
+    let added = session.ask(&Request::Add { link, name }).await;
+    session.close().await;
+    let answer = added?;
+    if let Answer::Contact { contact } = &answer {
+        let name = plain::name(&contact.name);
+        context.console.line(&format!("{name} ({}) is a contact now.", plain::name(&contact.address)));
+        context.console.line(&format!("Write to them: waxwing say {name} \"Hello\""));
+    }
+    context.console.object(&answer);
+    Ok(Exit::Ok)
+}

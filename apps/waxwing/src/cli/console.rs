@@ -1,0 +1,121 @@
+//! [`Console`]: where a command writes, and how.
+
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::api::{Refusal, VERSION};
+use crate::terminal::qr;
+
+/// Where a command writes.
+pub struct Console {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    json: bool,
+    out_is_terminal: bool,
+    err_is_terminal: bool,
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Console")
+    }
+}
+
+impl Console {
+    /// The terminal, or whatever the streams of this process are connected to.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+            json: false,
+            out_is_terminal: io::stdout().is_terminal(),
+            err_is_terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Other places, which are no terminals.
+    #[must_use]
+    pub fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
+        Self { out, err, json: false, out_is_terminal: false, err_is_terminal: false }
+    }
+
+    pub(crate) fn set_json(&mut self, json: bool) {
+        self.json = json;
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether somebody watches transfers.
+    pub(crate) fn shows_progress(&self) -> bool {
+        self.err_is_terminal && !self.json
+    }
+
+    /// Whether somebody can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.err_is_terminal && io::stdin().is_terminal()
+    }
+
+    /// Writes a result as it is.
+    pub(crate) fn print(&mut self, text: &str) {
+        // Somebody who closes the pipe has read enough.
+        let _ = self.out.write_all(text.as_bytes());
+        let _ = self.out.flush();
+    }
+
+    /// Writes a line of a result for people; nothing with `--json`.
+    pub(crate) fn line(&mut self, text: &str) {
+        if !self.json {
+            self.print(&format!("{text}\n"));
+        }
+    }
+
+    /// Draws a link as a code, where a phone could see it.
+    pub(crate) fn code(&mut self, link: &str) {
+        if !self.json
+            && self.out_is_terminal
+            && let Some(drawn) = qr::draw(link)
+        {
+            self.print(&drawn);
+        }
+    }
+
+    /// Writes a line about what goes on; standard error, so that results stay clean.
+    pub(crate) fn note(&mut self, text: &str) {
+        let _ = writeln!(self.err, "{}", text.trim_end());
+    }
+
+    /// Writes an object for programs; nothing without `--json`.
+    pub(crate) fn object(&mut self, value: &impl Serialize) {
+        if self.json {
+            let object = versioned(serde_json::to_value(value).unwrap_or_default());
+            self.print(&format!("{object}\n"));
+        }
+    }
+
+    /// Tells why not.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
+        if self.json {
+            self.object(&json!({"kind": "error", "error": refusal.kind, "text": refusal.text}));
+        } else {
+            self.note(&refusal.text);
+        }
+    }
+}
+
+/// Every object says its version first.
+fn versioned(value: Value) -> Value {
+    let mut object = serde_json::Map::from_iter([("version".to_owned(), json!(VERSION))]);
+    match value {
+        Value::Object(fields) => object.extend(fields),
+        other => {
+            object.insert("value".to_owned(), other);
+        }
+    }
+    Value::Object(object)
+}

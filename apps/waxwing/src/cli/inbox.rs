@@ -1,0 +1,175 @@
+//! `waxwing inbox`: what has arrived; with `--follow`, what arrives.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use super::arguments::Inbox;
+use super::session::Session;
+use super::{Context, Exit, write};
+use crate::api::{Answer, Event, MessageView, Refusal, Request};
+use crate::terminal::plain;
+use crate::terminal::progress::Progress;
+
+/// How many messages of each conversation are looked through.
+const LIMIT: u32 = 1000;
+
+pub(super) async fn run(context: &mut Context<'_>, inbox: Inbox) -> Result<Exit, Refusal> {
+    let mut session = context.online().await?;
+    let shown = show(context, &mut session, &inbox).await;
+    session.close().await;
+    shown
+}
+
+async fn show(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -> Result<Exit, Refusal> {
+    let caught_up = catch_up(context, session).await?;
+    let request = Request::Inbox { requests: inbox.requests, unread_only: !inbox.all, limit: LIMIT };
+    let Answer::Messages { messages } = session.ask(&request).await? else { return Ok(Exit::Failed) };
+    let messages: Vec<MessageView> =
+        messages.into_iter().filter(|message| inbox.all || message.direction == "in").collect();
+    for message in &messages {
+        print(context, message);
+    }
+    if messages.is_empty() && !inbox.follow {
+        context.console.line("Nothing new.");
+    }
+    if !inbox.requests {
+        for message in &messages {
+            fetch(context, session, inbox, message).await?;
+        }
+        mark_read(session, &messages).await?;
+    }
+    point_at_requests(context, session, inbox).await?;
+    if inbox.follow {
+        return follow(context, session, inbox).await;
+    }
+    if !caught_up {
+        context.console.note("Your server cannot be reached. This is what had arrived before.");
+        return Ok(Exit::Offline);
+    }
+    Ok(Exit::Ok)
+}
+
+/// Waits until everything that had waited at the server is here.
+async fn catch_up(context: &Context<'_>, session: &mut Session) -> Result<bool, Refusal> {
+    // An engine that has been running for a while has caught up long ago.
+    if let Answer::Status { status } = session.ask(&Request::Status).await?
+        && status.account == "online"
+    {
+        return Ok(true);
+    }
+    let until = Instant::now() + context.wait;
+    loop {
+        match timeout_at(until, session.event()).await {
+            Ok(Some(Event::CaughtUp)) => return Ok(true),
+            Ok(Some(Event::Account { state, reason: Some(reason) })) if state == "refused" => return Err(reason),
+            Ok(Some(_)) => {}
+            Ok(None) => session.reopen().await?,
+            Err(_) => return Ok(false),
+        }
+    }
+}
+
+fn print(context: &mut Context<'_>, message: &MessageView) {
+    context.console.line(&write::message_with_contact(message));
+    context.console.object(&json!({"kind": "message", "message": message}));
+}
+
+/// Reading the inbox is the user's word that files of contacts may come.
+async fn fetch(
+    context: &mut Context<'_>,
+    session: &mut Session,
+    inbox: &Inbox,
+    message: &MessageView,
+) -> Result<(), Refusal> {
+    let offered = message.file.as_ref().is_some_and(|file| file.state == "offered");
+    if inbox.no_files || message.request || message.direction != "in" || !offered {
+        return Ok(());
+    }
+    let mut progress = Progress::new(context.console.shows_progress());
+    if let Some(file) = &message.file {
+        progress.update(file);
+    }
+    let request = Request::Fetch { who: message.contact.clone(), message: message.id.clone() };
+    let fetched = session.ask(&request).await;
+    progress.clear();
+    match fetched {
+        Ok(Answer::Fetched { path: Some(path) }) => {
+            context.console.line(&format!("    saved as {}", plain::name(&path)));
+            context.console.object(&json!({"kind": "file_saved", "message": message.id, "path": path}));
+        }
+        Ok(_) => {}
+        Err(refusal) => context.console.refuse(&refusal),
+    }
+    Ok(())
+}
+
+async fn mark_read(session: &mut Session, messages: &[MessageView]) -> Result<(), Refusal> {
+    let people: BTreeSet<&str> =
+        messages.iter().filter(|message| !message.read).map(|message| message.contact.as_str()).collect();
+    for who in people {
+        session.ask(&Request::MarkRead { who: who.to_owned() }).await?;
+    }
+    Ok(())
+}
+
+async fn point_at_requests(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -> Result<(), Refusal> {
+    if context.console.is_json() {
+        return Ok(());
+    }
+    let Answer::Contacts { contacts } = session.ask(&Request::Requests).await? else { return Ok(()) };
+    match (contacts.first(), inbox.requests) {
+        (Some(first), true) => {
+            let who = plain::name(&first.address);
+            context.console.note(&format!("waxwing contacts accept {who}   or   waxwing contacts block {who}"));
+        }
+        (Some(_), false) => {
+            let count = contacts.len();
+            let people = if count == 1 {
+                "Somebody who is no contact".to_owned()
+            } else {
+                format!("{count} people who are no contacts")
+            };
+            context.console.note(&format!("{people} wrote to you: waxwing inbox --requests"));
+        }
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+/// Shows what arrives, until the user ends it or the account cannot sign in.
+async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -> Result<Exit, Refusal> {
+    loop {
+        let event = tokio::select! {
+            event = session.event() => event,
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
+        };
+        let Some(event) = event else {
+            session.reopen().await?;
+            continue;
+        };
+        if context.console.is_json() {
+            context.console.object(&json!({"kind": "event", "event": &event}));
+        }
+        match event {
+            Event::Message { message } if message.request == inbox.requests => {
+                context.console.line(&write::message_with_contact(&message));
+                if !message.request && message.direction == "in" {
+                    fetch(context, session, inbox, &message).await?;
+                    mark_read(session, &[message]).await?;
+                }
+            }
+            Event::Request { contact } if !inbox.requests => {
+                let who = plain::name(&contact.address);
+                context.console.line(&format!("{who} is no contact and wrote to you: waxwing inbox --requests"));
+            }
+            Event::Notice { contact, text, .. } => {
+                let about = contact.map(|contact| format!("{}: ", plain::name(&contact))).unwrap_or_default();
+                context.console.line(&format!("{about}{text}"));
+            }
+            Event::Account { state, reason: Some(reason) } if state == "refused" => return Err(reason),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Help, next steps, exit codes.

@@ -1,0 +1,73 @@
+//! `waxwing verify`: making sure that somebody is who they say, by a number or by a link.
+
+use super::session::Session;
+use super::{Context, Exit};
+use crate::api::{Answer, Refusal, Request};
+use crate::terminal::plain;
+
+pub(super) async fn run(
+    context: &mut Context<'_>,
+    who: String,
+    proof: Option<String>,
+    number_matches: bool,
+    accept_change: bool,
+) -> Result<Exit, Refusal> {
+    let mut session = context.session().await?;
+    let done = act(context, &mut session, who, proof, number_matches, accept_change).await;
+    session.close().await;
+    done
+}
+
+async fn act(
+    context: &mut Context<'_>,
+    session: &mut Session,
+    who: String,
+    proof: Option<String>,
+    number_matches: bool,
+    accept_change: bool,
+) -> Result<Exit, Refusal> {
+    if accept_change {
+        let answer = session.ask(&Request::AcceptChange { who: who.clone() }).await?;
+        context.console.line(&format!("You can write to {} again. They are not verified.", plain::name(&who)));
+        context.console.object(&answer);
+        return Ok(Exit::Ok);
+    }
+    let proof = match proof {
+        Some(proof) => Some(proof),
+        // The number as it is now: what was compared is what is shown.
+        None if number_matches => match session.ask(&Request::Number { who: who.clone() }).await? {
+            Answer::Number { number } => Some(number.digits),
+            _ => None,
+        },
+        None => None,
+    };
+    let answer = match proof {
+        Some(proof) => session.ask(&Request::Verify { who: who.clone(), proof }).await?,
+        None => session.ask(&Request::Number { who: who.clone() }).await?,
+    };
+    let name = plain::name(&who);
+    match &answer {
+        Answer::Number { number } => {
+            context.console.line(&format!("Your number with {name}:"));
+            for line in lines(&number.digits) {
+                context.console.line(&format!("    {line}"));
+            }
+            context
+                .console
+                .line(&format!("Compare it with {name}, by voice or side by side. If it is the same on both sides:"));
+            context.console.line(&format!("    waxwing verify {name} --number-matches"));
+            context.console.line("Or let them scan or type your link, and take theirs:");
+            context.console.line(&format!("    {}", number.own_link));
+            context.console.code(&number.own_link);
+        }
+        _ => context.console.line(&format!("{name} is verified.")),
+    }
+    context.console.object(&answer);
+    Ok(Exit::Ok)
+}
+
+/// Twelve groups, four to a line.
+fn lines(digits: &str) -> Vec<String> {
+    let groups: Vec<&str> = digits.split_whitespace().collect();
+    groups.chunks(4).map(|line| line.join(" ")).collect()
+}

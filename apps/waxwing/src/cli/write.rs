@@ -1,0 +1,128 @@
+//! Messages and people as lines of text. What others wrote passes through [`plain`].
+
+use crate::api::{ContactView, FileView, MessageView};
+use crate::terminal::plain;
+
+/// A message: when, who, what. Words of several lines are indented, so that none can pass for another message.
+pub(super) fn message(message: &MessageView) -> String {
+    let who = if message.direction == "out" { "you".to_owned() } else { plain::name(&message.contact_name) };
+    let what = match (&message.text, &message.file) {
+        (Some(text), _) => plain::text(text).replace('\n', "\n    "),
+        (None, Some(file)) => self::file(file),
+        (None, None) => "(something that this version cannot show)".to_owned(),
+    };
+    let note = match message.state.as_str() {
+        "waiting" | "queued" => "  (will be sent)",
+        "failed" => "  (not sent)",
+        _ => "",
+    };
+    format!("{}  {who}: {what}{note}", time(&message.written_at))
+}
+
+/// A message in a list of several conversations: also, to whom.
+pub(super) fn message_with_contact(message: &MessageView) -> String {
+    if message.direction == "out" {
+        let line = self::message(message);
+        return line.replacen("  you:", &format!("  you to {}:", plain::name(&message.contact_name)), 1);
+    }
+    self::message(message)
+}
+
+fn file(file: &FileView) -> String {
+    let size = file.size_bytes.map(|bytes| format!(", {}", plain::size(bytes))).unwrap_or_default();
+    format!("[file {}{size}]", plain::name(&file.name))
+}
+
+/// Date and minute, in UTC as the stamp is.
+fn time(stamp: &str) -> String {
+    let minute = stamp.get(..16).unwrap_or(stamp);
+    plain::name(&minute.replacen('T', " ", 1))
+}
+
+/// A person: name, address, what is special.
+pub(super) fn contact(contact: &ContactView) -> String {
+    let mut notes = Vec::new();
+    match contact.identity.as_str() {
+        "verified" => notes.push("verified".to_owned()),
+        "changed" => notes.push("changed: compare numbers before you write".to_owned()),
+        "gone" => notes.push("has given up this account".to_owned()),
+        _ => {}
+    }
+    if contact.relation == "blocked" {
+        notes.push("blocked".to_owned());
+    }
+    if contact.unread_count > 0 {
+        notes.push(format!("{} unread", contact.unread_count));
+    }
+    if contact.undecided_devices_count > 0 {
+        notes.push("uses a new device: compare numbers".to_owned());
+    }
+    notes.extend(contact.warnings.iter().cloned());
+    let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join("; ")) };
+    format!("{}  {}{notes}", plain::name(&contact.name), plain::name(&contact.address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(text: &str) -> MessageView {
+        MessageView {
+            contact: "bob@south.example".into(),
+            contact_name: "bob".into(),
+            seq: 1,
+            id: "1".into(),
+            direction: "in".into(),
+            written_at: "2026-05-01T12:34:56.000Z".into(),
+            saved_at: "2026-05-01T12:34:56.000Z".into(),
+            text: Some(text.into()),
+            file: None,
+            state: "received".into(),
+            verified: false,
+            read: false,
+            request: false,
+        }
+    }
+
+    #[test]
+    fn a_message_is_one_line_or_indented() {
+        assert_eq!(message(&received("hello")), "2026-05-01 12:34  bob: hello");
+        let forged = message(&received("a\n2026-05-01 12:35  alice: b\u{1b}[2J"));
+        assert_eq!(forged, "2026-05-01 12:34  bob: a\n    2026-05-01 12:35  alice: b\u{241b}[2J");
+    }
+
+    #[test]
+    fn ones_own_messages_say_to_whom_and_how_far() {
+        let own = MessageView { direction: "out".into(), state: "queued".into(), ..received("hello") };
+        assert_eq!(message(&own), "2026-05-01 12:34  you: hello  (will be sent)");
+        assert_eq!(message_with_contact(&own), "2026-05-01 12:34  you to bob: hello  (will be sent)");
+        assert_eq!(message_with_contact(&received("hello")), message(&received("hello")));
+    }
+
+    #[test]
+    fn files_show_name_and_size() {
+        let file = FileView {
+            name: "pho\u{202e}to.jpg".into(),
+            size_bytes: Some(1_234_567),
+            media_type: None,
+            state: "offered".into(),
+            done_bytes: None,
+        };
+        let offered = MessageView { text: None, file: Some(file), ..received("") };
+        assert_eq!(message(&offered), "2026-05-01 12:34  bob: [file pho\u{fffd}to.jpg, 1.2 MB]");
+    }
+
+    #[test]
+    fn people_show_what_is_special() {
+        let bob = ContactView {
+            address: "bob@south.example".into(),
+            name: "bob".into(),
+            relation: "accepted".into(),
+            identity: "verified".into(),
+            unread_count: 2,
+            undecided_devices_count: 0,
+            warnings: vec!["Odd.".into()],
+        };
+        assert_eq!(contact(&bob), "bob  bob@south.example  (verified; 2 unread; Odd.)");
+    }
+}

@@ -1,0 +1,5 @@
+//! demo
+use crate::cli::{Console, Exit};
+pub(crate) async fn run(_console: &mut Console) -> Exit {
+    Exit::Failed
+}

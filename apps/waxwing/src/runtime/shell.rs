@@ -1,0 +1,398 @@
+//! The loop around the engine: one task that owns it, hands in what happens and carries out what it wants.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use client::command::{Login, Outcome, Password, Proof, Reply, RequestId};
+use client::engine::Engine;
+use client::event::MessageId;
+use client::output::{Endpoint, HttpId, HttpMethod, HttpRequest, Output, SaveFile};
+use client::{Command, CommandError, EngineError};
+use net::clock::SystemClock;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use xmpp::time::Clock as _;
+
+use super::handle::{EVENTS_WAITING, Handle, Job, Leave, Running};
+use super::line::{Line, Order, Report};
+use super::network::Network;
+use super::profile::{Generation, Profile};
+use super::{Home, Settings, downloads, web};
+use crate::api::{self, Answer, Event, FileView, Kind, Refusal, Request};
+
+/// How long the engine sleeps at most; the wall clock may be set while it does.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The most bytes that are read for sending.
+const FILE_BYTES_MAX: u64 = client::files::FILE_BYTES_MAX;
+
+/// How long what is under way may take when the program ends, and how often that is looked at.
+const LEAVE_MAX: Duration = Duration::from_secs(3);
+const LEAVE_STEP: Duration = Duration::from_millis(20);
+
+type Answering = oneshot::Sender<Result<Answer, Refusal>>;
+
+struct Shell {
+    engine: Engine,
+    generation: Generation,
+    home: Home,
+    line: Option<Line>,
+    lines: u64,
+    reports: mpsc::Sender<(u64, Report)>,
+    web_reports: mpsc::UnboundedSender<web::Report>,
+    /// Requests that the engine answers later.
+    waiting: HashMap<RequestId, Answering>,
+    /// Transfers under way: how large they are, for the progress.
+    transfers: HashMap<HttpId, u64>,
+    /// The last file saved, for the answer to the request that fetched it.
+    saved: Option<PathBuf>,
+    events: broadcast::Sender<Event>,
+}
+
+/// Starts the loop.
+pub(super) fn spawn(profile: Profile, home: Home) -> Running {
+    let (jobs, asked) = mpsc::channel(16);
+    let (events, _) = broadcast::channel(EVENTS_WAITING);
+    let (stop, stopped) = oneshot::channel();
+    let (reports, reported) = mpsc::channel(4);
+    let (web_reports, web_reported) = mpsc::unbounded_channel();
+    let shell = Shell {
+        engine: profile.engine,
+        generation: profile.generation,
+        home,
+        line: None,
+        lines: 0,
+        reports,
+        web_reports,
+        waiting: HashMap::new(),
+        transfers: HashMap::new(),
+        saved: None,
+        events: events.clone(),
+    };
+    // A thread of its own: the engine computes and writes to the disk, and its futures stay where they are.
+    let (done, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+        runtime.block_on(shell.run(asked, reported, web_reported, stopped));
+        let _ = done.send(());
+    });
+    if thread.is_err() {
+        tracing::error!("this machine has no thread left for the engine");
+    }
+    Running { handle: Handle { jobs, events }, stop, ended }
+}
+
+impl Shell {
+    async fn run(
+        mut self,
+        mut asked: mpsc::Receiver<Job>,
+        mut reported: mpsc::Receiver<(u64, Report)>,
+        mut web_reported: mpsc::UnboundedReceiver<web::Report>,
+        mut stopped: oneshot::Receiver<Leave>,
+    ) {
+        // Once it is to end in order, what is under way may end first, but not for long.
+        let mut leaving: Option<Instant> = None;
+        loop {
+            self.settle().await;
+            if leaving.is_some_and(|until| self.engine.is_settled() || until <= Instant::now()) {
+                break;
+            }
+            let sleep = if leaving.is_some() { LEAVE_STEP } else { self.sleep() };
+            let handled = tokio::select! {
+                leave = &mut stopped, if leaving.is_none() => match leave {
+                    Ok(Leave::InOrder) => {
+                        leaving = Some(Instant::now() + LEAVE_MAX);
+                        Ok(())
+                    }
+                    _ => return,
+                },
+                Some(job) = asked.recv() => {
+                    self.ask(job).await;
+                    Ok(())
+                }
+                Some((number, report)) = reported.recv() => self.report(number, report).await,
+                Some(report) = web_reported.recv() => self.web_report(report).await,
+                () = tokio::time::sleep(sleep) => self.engine.handle_timeout().await,
+            };
+            if let Err(error) = handled {
+                self.trouble(&error.to_string());
+            }
+        }
+        let _ = self.engine.command(Command::GoOffline).await; // without an account there is nothing to leave
+        self.settle().await;
+        if let Some(line) = self.line.take() {
+            line.close().await;
+        }
+    }
+
+    fn sleep(&self) -> Duration {
+        let wait = self.engine.next_timeout().map(|at| at.since(SystemClock.now()));
+        wait.unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
+    }
+
+    /// Carries out what the engine wants, and tells what it has to tell, until there is nothing more.
+    async fn settle(&mut self) {
+        loop {
+            if let Some(output) = self.engine.poll_output() {
+                self.carry_out(output).await;
+            } else if let Some(event) = self.engine.poll_event() {
+                self.tell(event);
+            } else {
+                return;
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Connect(plan) => match self.network() {
+                Ok(network) => {
+                    self.lines += 1;
+                    self.line = Some(Line::open(self.lines, plan, network, self.reports.clone()));
+                }
+                Err(refusal) => {
+                    self.trouble(&refusal.text);
+                    let failed = client::output::ConnectFailure::Unreachable;
+                    if let Err(error) = self.engine.handle_connect_failed(failed).await {
+                        self.trouble(&error.to_string());
+                    }
+                }
+            },
+            Output::Bytes(bytes) => self.order(Order::Write(bytes)),
+            Output::StartTls => self.order(Order::StartTls),
+            Output::Disconnect => {
+                if let Some(line) = self.line.take() {
+                    tokio::spawn(line.close());
+                }
+            }
+            Output::Http(request) => self.begin_request(request).await,
+            Output::SaveFile(file) => self.save(file).await,
+            Output::AdvanceGeneration => {
+                if let Err(error) = self.generation.advance().await {
+                    self.trouble(&error.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(line) = &self.line {
+            line.order(order);
+        }
+    }
+
+    /// The settings are read each time: a running engine follows `waxwing config`.
+    fn network(&self) -> Result<Network, Refusal> {
+        Network::new(&Settings::load(self.home.settings())?)
+    }
+
+    async fn begin_request(&mut self, request: HttpRequest) {
+        match self.network() {
+            Ok(network) => {
+                let total = match request.method {
+                    HttpMethod::Put => request.body.len() as u64,
+                    HttpMethod::Get => 0,
+                };
+                self.transfers.insert(request.id, total);
+                web::begin(request, network, self.web_reports.clone());
+            }
+            Err(refusal) => {
+                self.trouble(&refusal.text);
+                let failed = client::HttpOutcome::Failed(client::output::HttpFailure::Network);
+                if let Err(error) = self.engine.handle_http(request.id, failed).await {
+                    self.trouble(&error.to_string());
+                }
+            }
+        }
+    }
+
+    async fn save(&mut self, file: SaveFile) {
+        let directory = Settings::load(self.home.settings()).ok().and_then(|settings| settings.files);
+        let directory = directory.unwrap_or_else(|| self.home.files().to_path_buf());
+        let SaveFile { message, name, bytes } = file;
+        let saved = tokio::task::spawn_blocking(move || downloads::save(&directory, &name, &bytes)).await;
+        match saved.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into())) {
+            Ok(path) => {
+                let message = message.as_str().to_owned();
+                let _ = self.events.send(Event::FileSaved { message, path: path.display().to_string() });
+                self.saved = Some(path);
+            }
+            Err(error) => self.trouble(&format!("The file cannot be saved: {error}.")),
+        }
+    }
+
+    fn tell(&mut self, event: client::Event) {
+        if let client::Event::Done { request, outcome } = event {
+            let Some(answering) = self.waiting.remove(&request) else { return };
+            let answer = match outcome {
+                Ok(Outcome::Fetched) => match self.saved.take() {
+                    Some(path) => Ok(Answer::Fetched { path: Some(path.display().to_string()) }),
+                    None => Err(Refusal::new(Kind::Disk, "The file arrived, but cannot be saved here.")),
+                },
+                Ok(outcome) => Ok(api::outcome(outcome)),
+                Err(failure) => Err(Refusal::from(failure)),
+            };
+            let _ = answering.send(answer);
+        } else if let Some(event) = api::event(event) {
+            let _ = self.events.send(event); // nobody may be listening
+        }
+    }
+
+    /// Something on this machine went wrong that belongs to no request.
+    fn trouble(&self, text: &str) {
+        tracing::warn!("the engine met trouble with this machine");
+        let _ = self.events.send(Event::Notice { contact: None, notice: "trouble".to_owned(), text: text.to_owned() });
+    }
+
+    async fn report(&mut self, number: u64, report: Report) -> Result<(), EngineError> {
+        if self.line.as_ref().is_none_or(|line| line.number != number) {
+            return Ok(());
+        }
+        match report {
+            Report::Connected(transport) => self.engine.handle_connected(transport).await,
+            Report::Failed(failure) => {
+                self.line = None;
+                self.engine.handle_connect_failed(failure).await
+            }
+            Report::Secured(facts) => self.engine.handle_tls(facts).await,
+            Report::Read(bytes) => {
+                let handled = self.engine.handle_bytes(&bytes).await;
+                // What the engine wants done because of these bytes, such as TLS, comes before the next ones.
+                self.settle().await;
+                self.order(Order::ReadOn);
+                handled
+            }
+            Report::Lost => {
+                self.line = None;
+                self.engine.handle_disconnected().await
+            }
+        }
+    }
+
+    async fn web_report(&mut self, report: web::Report) -> Result<(), EngineError> {
+        match report {
+            web::Report::Progress(id, done_bytes) => {
+                let total = self.transfers.get(&id).copied().filter(|total| *total > 0);
+                let file = FileView {
+                    name: String::new(),
+                    size_bytes: total,
+                    media_type: None,
+                    state: "moving".to_owned(),
+                    done_bytes: Some(done_bytes),
+                };
+                let (contact, message) = (String::new(), String::new());
+                let _ = self.events.send(Event::File { contact, message, file });
+                Ok(())
+            }
+            web::Report::Done(id, outcome) => {
+                self.transfers.remove(&id);
+                self.engine.handle_http(id, outcome).await
+            }
+        }
+    }
+
+    async fn ask(&mut self, Job { request, answer }: Job) {
+        let command = match command(request).await {
+            Ok(command) => command,
+            Err(refusal) => {
+                let _ = answer.send(Err(refusal));
+                return;
+            }
+        };
+        match self.engine.command(command).await {
+            Ok(Reply::Accepted(id)) => {
+                self.waiting.insert(id, answer);
+            }
+            Ok(reply) => {
+                let reply = api::answer(reply).ok_or_else(|| Refusal::from(&CommandError::NotApplicable));
+                let _ = answer.send(reply);
+            }
+            Err(error) => {
+                let _ = answer.send(Err(Refusal::from(&error)));
+            }
+        }
+    }
+}
+
+/// What a request asks of the engine.
+async fn command(request: Request) -> Result<Command, Refusal> {
+    Ok(match request {
+        Request::Join { link, name } => Command::Join { link, name },
+        Request::Login { address, password, at } => {
+            let at = at.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?;
+            Command::Login(Login { address, password: Password::new(password), at, pin: None })
+        }
+        Request::GoOnline => Command::GoOnline,
+        Request::ChangePassword { new } => Command::ChangePassword { new: new.map(Password::new) },
+        Request::DeleteAccount => Command::DeleteAccount,
+        Request::Status => Command::Status,
+        Request::Invite => Command::Invite,
+        Request::Add { link, name } => Command::Add { link, name },
+        Request::Contacts => Command::Contacts,
+        Request::Requests => Command::Requests,
+        Request::Accept { who } => Command::Accept { who },
+        Request::Block { who } => Command::Block { who },
+        Request::Remove { who } => Command::Remove { who },
+        Request::Rename { who, name } => Command::Rename { who, name },
+        Request::Number { who } => Command::Number { who },
+        Request::Verify { who, proof } => {
+            let proof = if proof.contains(':') { Proof::Link(proof) } else { Proof::Number(proof) };
+            Command::Verify { who, proof }
+        }
+        Request::AcceptChange { who } => Command::AcceptChange { who },
+        Request::Say { who, text } => Command::Say { who, text },
+        Request::Send { who, path } => {
+            let path = PathBuf::from(path);
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let bytes = read_file(&path).await?;
+            Command::SendFile { who, media_type: media_type(&name), name, bytes }
+        }
+        Request::Fetch { who, message } => Command::Fetch { who, message: MessageId::new(message) },
+        Request::History { who, before, limit } => Command::History { who, before, limit },
+        Request::Inbox { requests, unread_only, limit } => {
+            let from =
+                if requests { client::command::InboxSide::Requests } else { client::command::InboxSide::Contacts };
+            Command::Inbox(client::command::InboxFilter { from, unread_only, limit })
+        }
+        Request::MarkRead { who } => Command::MarkRead { who },
+    })
+}
+
+async fn read_file(path: &Path) -> Result<Bytes, Refusal> {
+    let refuse = |what: String| Refusal::new(Kind::File, format!("{}: {what}", path.display()));
+    let metadata = tokio::fs::metadata(path).await.map_err(|error| refuse(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(refuse("this is no file".to_owned()));
+    }
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(refuse(format!("larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024)));
+    }
+    tokio::fs::read(path).await.map(Bytes::from).map_err(|error| refuse(error.to_string()))
+}
+
+/// Said only where a receiver can do something with it; nothing is looked up in the file.
+fn media_type(name: &str) -> Option<String> {
+    let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
+    let known = match ending.as_str() {
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "mp4" => "video/mp4",
+        "ogg" | "opus" => "audio/ogg",
+        "mp3" => "audio/mpeg",
+        "pdf" => "application/pdf",
+        "txt" => "text/plain",
+        _ => return None,
+    };
+    Some(known.to_owned())
+}
+
+/// Reads `host`, `host:port` or `[address]:port`.
+fn endpoint(text: &str) -> Result<Endpoint, Refusal> {
+    let named = net::dial::HostPort::parse(text).map(|host| Endpoint { host: host.host, port: host.port });
+    let alone = || net::names::to_ascii(text).map(|host| Endpoint { host, port: 0 });
+    let refuse = || Refusal::new(Kind::BadInput, "A host is a name or an address, with a port: host.example:5222.");
+    named.or_else(alone).ok_or_else(refuse)
+}

@@ -1,0 +1,5 @@
+//! The screen: what others wrote shown so that it cannot deceive, codes to scan, questions, progress.
+
+pub mod plain;
+pub mod progress;
+pub mod qr;

@@ -1,0 +1,5 @@
+//! The program against real brokers on loopback: commands in this process, and processes where it matters.
+
+mod harness;
+
+mod conversation;
