@@ -16,8 +16,8 @@ use crate::output::Endpoint;
 /// Whom a command is about: a short name (`bob`), an address, or a link.
 pub type Who = String;
 
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One thing to do. `Debug` says which, never about whom or what.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
     /// Registers an account by an invite link, signs in, and adds the person who invited. Answers `Accepted`.
@@ -149,6 +149,39 @@ pub enum Command {
         /// Which message.
         message: MessageId,
     },
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Join { .. } => "Join",
+            Self::Login(_) => "Login",
+            Self::GoOnline => "GoOnline",
+            Self::GoOffline => "GoOffline",
+            Self::ChangePassword { .. } => "ChangePassword",
+            Self::DeleteAccount => "DeleteAccount",
+            Self::Status => "Status",
+            Self::Invite => "Invite",
+            Self::Add { .. } => "Add",
+            Self::Contacts => "Contacts",
+            Self::Requests => "Requests",
+            Self::Accept { .. } => "Accept",
+            Self::Block { .. } => "Block",
+            Self::Remove { .. } => "Remove",
+            Self::Rename { .. } => "Rename",
+            Self::GrantPresence { .. } => "GrantPresence",
+            Self::Number { .. } => "Number",
+            Self::Verify { .. } => "Verify",
+            Self::AcceptChange { .. } => "AcceptChange",
+            Self::Say { .. } => "Say",
+            Self::SendFile { .. } => "SendFile",
+            Self::Fetch { .. } => "Fetch",
+            Self::History { .. } => "History",
+            Self::Inbox(_) => "Inbox",
+            Self::MarkRead { .. } => "MarkRead",
+            Self::Retry { .. } => "Retry",
+        })
+    }
 }
 
 /// What is needed to sign in.

@@ -41,6 +41,10 @@ pub(crate) struct Fetches {
     bundles: HashMap<(BareJid, u32, Version), Fetch>,
     /// Devices whose session is to be replaced as soon as their bundle is here.
     pub(crate) repairs: HashSet<(BareJid, u32, Version)>,
+    /// How many questions about the own bundles are open.
+    pub(crate) own_bundles_open: u8,
+    /// Whether the own bundles have been compared with the store in this session: before that, no ratchet moves.
+    pub(crate) own_device_checked: bool,
     /// The own bundles that the server has confirmed since they changed.
     pub(crate) published: HashSet<Version>,
 }
@@ -65,6 +69,7 @@ impl Fetches {
         self.lists.clear();
         self.bundles.clear();
         self.published.clear();
+        (self.own_bundles_open, self.own_device_checked) = (0, false);
     }
 }
 

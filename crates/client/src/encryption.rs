@@ -88,7 +88,7 @@ impl Engine {
     /// Takes what waits for a person as far as it goes: fetches what is missing, seals what can be sealed.
     pub(crate) async fn advance(&mut self, who: &BareJid) -> Result<(), EngineError> {
         let waiting = self.waiting_for(who).await?;
-        if waiting.is_empty() || !self.is_online() {
+        if waiting.is_empty() || !self.is_online() || !self.fetches.own_device_checked {
             return Ok(());
         }
         match self.readiness(who).await? {
@@ -365,6 +365,9 @@ impl Engine {
         device: u32,
         reply: Option<&ReplyDue>,
     ) -> Result<(), EngineError> {
+        if !self.fetches.own_device_checked {
+            return Ok(()); // the other side repeats its question with its next message
+        }
         let mut sessions = self.sessions::<P>(who, device).await?;
         let sealed = {
             let Some(own_device) = &self.device else { return Ok(()) };

@@ -11,8 +11,8 @@ use crate::error::Failure;
 /// The version of the shape of [`Event`] and of what it holds, for programs that write it down.
 pub const EVENT_VERSION: u32 = 1;
 
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something that happened. `Debug` hides whose and what.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// The account went on or off line, or cannot sign in.
@@ -66,6 +66,24 @@ pub enum Event {
     },
     /// Something that the user should know.
     Notice(Notice),
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(state) => write!(f, "Account({state:?})"),
+            Self::CaughtUp => f.write_str("CaughtUp"),
+            Self::Message(message) => message.fmt(f),
+            Self::MessageState { state, .. } => write!(f, "MessageState({state:?})"),
+            Self::Contact(contact) => contact.fmt(f),
+            Self::ContactRemoved { .. } => f.write_str("ContactRemoved"),
+            Self::Request(contact) => write!(f, "Request({contact:?})"),
+            Self::NeedsInvite { .. } => f.write_str("NeedsInvite(<redacted>)"),
+            Self::FileProgress { state, .. } => write!(f, "FileProgress({state:?})"),
+            Self::Done { request, outcome } => write!(f, "Done({request:?}, {outcome:?})"),
+            Self::Notice(notice) => write!(f, "Notice({notice:?})"),
+        }
+    }
 }
 
 /// The id of a message, made by its sender (XEP-0359 `origin-id`).
@@ -305,6 +323,11 @@ pub enum Notice {
     },
     /// The store is a copy or was put back: this device made itself new keys.
     DeviceRenewed,
+    /// A message was not encrypted for all the devices that its sender meant: somebody on the way left some out.
+    NotAllAddressed {
+        /// From whom.
+        contact: BareJid,
+    },
     /// The claimed time of a message and its time of arrival differ widely.
     OddTime {
         /// From whom.

@@ -135,7 +135,8 @@ impl Engine {
                 self.done(request, outcome);
             }
             InvitePurpose::Unreachable { contact, message } => {
-                self.emit(Event::NeedsInvite { contact, message, link: text.unwrap_or_default() });
+                let link = text.unwrap_or_default();
+                self.emit(Event::NeedsInvite { contact, message, link });
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::event::MessageId;
 
 /// One thing for the program around the engine to do, in the order in which they are polled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
     /// Open a connection, then call `handle_connected`, or `handle_connect_failed`.
@@ -25,6 +25,20 @@ pub enum Output {
     /// Write the next generation to the key file, then to the store (security-design §3.5). Once after every start, and
     /// in time before each 256th sending step.
     AdvanceGeneration,
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(plan) => plan.fmt(f),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::StartTls => f.write_str("StartTls"),
+            Self::Disconnect => f.write_str("Disconnect"),
+            Self::Http(request) => request.fmt(f),
+            Self::SaveFile(file) => file.fmt(f),
+            Self::AdvanceGeneration => f.write_str("AdvanceGeneration"),
+        }
+    }
 }
 
 /// Where and how to connect.

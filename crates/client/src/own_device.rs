@@ -99,21 +99,28 @@ impl Engine {
         Ok(())
     }
 
-    /// At the start of a session: maintains the keys, and looks at what the server shows of them.
-    pub(crate) async fn check_own_device(&mut self) -> Result<(), EngineError> {
-        self.maintain_device(false).await?;
-        let own = self.own_or_bad()?;
+    /// At the start of a session: looks at what the server shows of our keys. Nothing is sealed or published before the
+    /// answers are here (security-design §3.5).
+    pub(crate) fn check_own_device(&mut self) {
+        let (Some(device), Ok(own)) = (self.device.as_ref().map(Device::id), self.own()) else { return };
         for version in Version::STRONGEST_FIRST {
-            if let Some(device) = self.device.as_ref().map(Device::id) {
-                let (node, ids) = (version.bundle_node(device), vec![version.bundle_item(device)]);
-                let request = Request::Items { node, ids, max_items: None };
-                self.ask("get", Some(own.as_ref()), request.to_element().0, Question::OwnBundle { version });
-            }
+            let (node, ids) = (version.bundle_node(device), vec![version.bundle_item(device)]);
+            let request = Request::Items { node, ids, max_items: None };
+            self.ask("get", Some(own.as_ref()), request.to_element().0, Question::OwnBundle { version });
+            self.fetches.own_bundles_open += 1;
         }
+    }
+
+    /// The keys in this store are the right ones: from here on they are published, listed and used.
+    async fn own_device_is_checked(&mut self) -> Result<(), EngineError> {
+        self.fetches.own_device_checked = true;
+        self.maintain_device(!self.is_catching_up()).await?;
+        let own = self.own_or_bad()?;
         for version in Version::STRONGEST_FIRST {
             self.fetch_list(&own, version);
         }
-        Ok(())
+        self.resume_repairs();
+        self.advance_all(&own).await
     }
 
     /// Refills and rotates prekeys; publishes when anything is due.
@@ -191,33 +198,38 @@ impl Engine {
         let Some(device) = &self.device else { return Ok(()) };
         let ours = own_bundle(device, version);
         let theirs = match answer {
-            Answer::Lost => return Ok(()),
-            Answer::Error(_) | Answer::Result(None) => None,
             Answer::Result(Some(pubsub)) => bundle_in_answer(pubsub, version, device.id()),
+            _ => None,
         };
-        let highest = |bundle: &PublishedBundle| bundle.prekeys.iter().map(|prekey| prekey.id).max();
+        let is_newer = |theirs: &PublishedBundle| {
+            theirs.signed_prekey.id > ours.signed_prekey.id
+                || theirs.prekeys.iter().any(|prekey| !device.has_issued_prekey(prekey.id))
+        };
         match theirs {
             // We have published keys that this store does not know: it was put back to an older state.
-            Some(theirs) if theirs.identity_key == ours.identity_key && highest(&theirs) > highest(&ours) => {
+            Some(theirs) if theirs.identity_key == ours.identity_key && is_newer(&theirs) => {
                 self.renew_device().await?;
+                self.fetches.own_bundles_open = 1; // what the server has of the old device does not matter any more
                 self.emit(Event::Notice(Notice::DeviceRenewed));
-                self.check_own_device_again().await
             }
-            Some(theirs) if theirs.identity_key == ours.identity_key && theirs.signed_prekey == ours.signed_prekey => {
-                Ok(())
-            }
-            _ => {
-                self.publish_bundle(version, 0);
-                Ok(())
-            }
+            Some(theirs) if theirs.identity_key == ours.identity_key && theirs.signed_prekey == ours.signed_prekey => {}
+            _ if matches!(answer, Answer::Lost) => {}
+            _ => self.note_publish_due().await?,
         }
+        if self.fetches.own_device_checked {
+            return Ok(()); // the other answer came after the device had been renewed
+        }
+        self.fetches.own_bundles_open = self.fetches.own_bundles_open.saturating_sub(1);
+        if self.fetches.own_bundles_open == 0 { self.own_device_is_checked().await } else { Ok(()) }
     }
 
-    async fn check_own_device_again(&mut self) -> Result<(), EngineError> {
+    async fn note_publish_due(&mut self) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
-        self.publish_if_due().await?;
-        for version in Version::STRONGEST_FIRST {
-            self.fetch_list(&own, version);
+        let row = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?;
+        if let Some(row) = row.filter(|row| !row.publish_due) {
+            let mut tx = self.store.transaction();
+            tables::save(&mut tx, &device_key(&own), &DeviceRow { publish_due: true, ..row });
+            tx.commit().await?;
         }
         Ok(())
     }

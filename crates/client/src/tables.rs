@@ -135,14 +135,11 @@ pub(crate) struct AccountRow {
     /// The resourcepart of this device: constant, so that a dead session of ours is replaced rather than doubled.
     #[prost(string, tag = "9")]
     pub(crate) resource: String,
-    /// Whether the engine shall be connected.
-    #[prost(bool, tag = "10")]
-    pub(crate) wanted_online: bool,
     /// Whether a registration was sent whose answer is not known.
-    #[prost(bool, tag = "11")]
+    #[prost(bool, tag = "10")]
     pub(crate) registration_sent: bool,
     /// Whether SCRAM has worked: from then on nothing else is believed.
-    #[prost(bool, tag = "12")]
+    #[prost(bool, tag = "11")]
     pub(crate) scram_seen: bool,
 }
 

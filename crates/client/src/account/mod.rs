@@ -101,23 +101,15 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) async fn go_online(&mut self) -> Result<Reply, CommandError> {
+    pub(crate) fn go_online(&mut self) -> Result<Reply, CommandError> {
         self.own()?;
         self.connect();
-        self.set_wanted_online(true).await
-    }
-
-    pub(crate) async fn go_offline(&mut self) -> Result<Reply, CommandError> {
-        self.disconnect();
-        self.set_wanted_online(false).await
-    }
-
-    async fn set_wanted_online(&mut self, wanted: bool) -> Result<Reply, CommandError> {
-        if let Some(account) = self.account.as_mut().filter(|account| account.row.wanted_online != wanted) {
-            account.row.wanted_online = wanted;
-            self.save_account().await?;
-        }
         Ok(Reply::Nothing)
+    }
+
+    pub(crate) fn go_offline(&mut self) -> Reply {
+        self.disconnect();
+        Reply::Nothing
     }
 
     pub(crate) async fn save_account(&mut self) -> Result<(), EngineError> {

@@ -55,7 +55,6 @@ impl Engine {
             register_token: Some(token),
             invited_by: invitation.inviter.is_some().then(|| link.to_owned()),
             resource: self.new_resource(),
-            wanted_online: true,
             ..AccountRow::default()
         };
         self.begin_account(row, Step::Token).await
@@ -69,7 +68,6 @@ impl Engine {
         }
         if let Some(account) = self.account.as_mut().filter(|account| account.jid == jid) {
             account.row.password = login.password.expose().to_owned();
-            account.row.wanted_online = true;
             self.save_account().await?;
             return Ok(self.begin_sign_in(Step::SignIn, false));
         }
@@ -80,7 +78,6 @@ impl Engine {
             pin: login.pin.map(|pin| pin.to_vec()),
             registered: true,
             resource: self.new_resource(),
-            wanted_online: true,
             ..AccountRow::default()
         };
         self.begin_account(row, Step::SignIn).await

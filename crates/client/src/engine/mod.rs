@@ -114,8 +114,8 @@ impl Engine {
         match command {
             Command::Join { link, name } => self.join(&link, name.as_deref()).await,
             Command::Login(login) => self.login(login).await,
-            Command::GoOnline => self.go_online().await,
-            Command::GoOffline => self.go_offline().await,
+            Command::GoOnline => self.go_online(),
+            Command::GoOffline => Ok(self.go_offline()),
             Command::ChangePassword { new } => self.change_password(new).await,
             Command::DeleteAccount => self.delete_account(),
             Command::Status => self.status().await.map(Reply::Status),

@@ -12,19 +12,16 @@ use crate::event::Event;
 use crate::tables::RelationCode;
 
 impl Engine {
-    /// A session begins: presence, so that the server delivers; what the server has not acknowledged, again; then the
-    /// keys, and what waits.
+    /// A session begins: the own keys are compared; presence, so that the server delivers; what the server has not
+    /// acknowledged, again. What waits follows when the keys have been compared.
     pub(crate) async fn start_session(&mut self) -> Result<(), EngineError> {
+        self.check_own_device();
         self.send_own_presence();
         // Stanzas are handled in order, so the answer comes behind everything that had waited for us.
         self.ask("get", None, Element::new("ping", xep::ping::NS), Question::CatchUp);
         self.resend_outbox().await?;
-        self.check_own_device().await?;
-        self.resume_repairs();
         self.ask_server_features();
-        self.finish_sign_in().await?;
-        let own = self.own_or_bad()?;
-        self.advance_all(&own).await
+        self.finish_sign_in().await
     }
 
     pub(crate) async fn handle_stanza(&mut self, stanza: Element) -> Result<(), EngineError> {
@@ -63,7 +60,7 @@ impl Engine {
             // Without an answer, what came until now is what had waited.
             Question::CatchUp => {
                 self.note_caught_up();
-                self.maintain_device(true).await
+                if self.fetches.own_device_checked { self.maintain_device(true).await } else { Ok(()) }
             }
             Question::OutboxPing { up_to } => match answer {
                 Answer::Lost => Ok(()),

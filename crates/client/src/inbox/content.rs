@@ -1,6 +1,7 @@
 //! What a decrypted message says: words, a file, the token of an invitation; and when.
 
 use store::Transaction;
+use xep::omemo::{Encrypted, NS_LEGACY, NS_OMEMO2};
 use xep::sce::{self, Arrival, EnvelopeError, Expected, TimeVerdict};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::time::Timestamp;
@@ -28,6 +29,8 @@ pub(super) struct Said {
     /// When it was written.
     pub(super) written: Option<Timestamp>,
     pub(super) odd_time: bool,
+    /// The sender meant other devices than the message is encrypted for.
+    pub(super) not_all_addressed: bool,
 }
 
 impl Said {
@@ -48,6 +51,16 @@ impl Context<'_> {
     /// When the own server says that it took the message, if it kept it. Nobody else's stamp counts (X07).
     fn stamp(&self) -> Option<Timestamp> {
         xep::delay::stamp_of_own_server(self.message, self.own)
+    }
+
+    /// The devices that the message is encrypted for, as a hash. Legacy keys do not say whose they are, so beside them it
+    /// cannot be known.
+    fn addressed(&self) -> Option<[u8; 32]> {
+        if self.message.child("encrypted", NS_LEGACY).is_some() {
+            return None;
+        }
+        let element = Encrypted::parse(self.message.child("encrypted", NS_OMEMO2)?).ok()?;
+        Some(sce::recipients_hash(element.keys.iter().filter_map(|key| Some((key.jid.as_ref()?, key.device)))))
     }
 
     /// A legacy message is its text.
@@ -83,6 +96,9 @@ impl Context<'_> {
             token: opened.content.iter().find_map(|c| xep::invites::token(c)).map(str::to_owned),
             written,
             odd_time,
+            not_all_addressed: opened
+                .recipients_hash
+                .is_some_and(|meant| self.addressed().is_some_and(|is| is != meant)),
         })
     }
 }

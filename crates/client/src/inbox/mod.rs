@@ -143,6 +143,9 @@ impl Engine {
                 }
             },
         };
+        if said.not_all_addressed {
+            self.emit(Event::Notice(Notice::NotAllAddressed { contact: who.clone() }));
+        }
         if said.odd_time {
             self.emit(Event::Notice(Notice::OddTime { contact: who.clone() }));
         }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crypto::random::SeededRandom;
 use crypto::seal::{InstanceId, MasterKey};
 use store::backend::memory::MemoryBackend;
+use store::backend::{Backend, Batch, Change};
 use store::{Store, block_on};
 use xmpp::jid::BareJid;
 use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion, Transport};
@@ -385,5 +386,13 @@ impl World {
         for event in events {
             self.engine(person).emit(event);
         }
+    }
+
+    /// Takes a copy of a person's disk.
+    pub(crate) fn backup(&self, person: usize) -> MemoryBackend {
+        let copy = MemoryBackend::new();
+        let changes = self.people[person].backend.raw_rows().into_iter().map(Change::Put).collect();
+        block_on(copy.commit(Batch { changes, ..Batch::default() })).unwrap();
+        copy
     }
 }

@@ -127,6 +127,28 @@ fn c14_a_message_passed_on_in_anothers_name_is_not_shown() {
 }
 
 #[test]
+fn devices_that_a_server_adds_or_leaves_out_are_noticed() {
+    let (mut world, alice, bob) = World::alice_and_bob(29);
+    world.say(bob, "alice", "session");
+    let left_out = |notice: &Notice| matches!(notice, Notice::NotAllAddressed { .. });
+    assert!(!has_notice(&world, alice, left_out));
+    world.server.tamper = Some(Box::new(|mut stanza| {
+        for encrypted in stanza.children_mut().filter(|child| child.name() == "encrypted") {
+            for header in encrypted.children_mut().filter(|child| child.name() == "header") {
+                for keys in header.children_mut().filter(|child| child.attr("jid") == Some("alice@north.example")) {
+                    let other = keys.children().next().cloned().unwrap();
+                    keys.push(other.with_attr("rid", "4711"));
+                }
+            }
+        }
+        vec![stanza]
+    }));
+    world.say(bob, "alice", "shown, but");
+    assert_eq!(world.received(alice), ["session", "shown, but"]);
+    assert!(has_notice(&world, alice, left_out));
+}
+
+#[test]
 fn a_wrong_clock_is_noticed() {
     let (mut world, alice, bob) = World::alice_and_bob(28);
     world.say(bob, "alice", "session");

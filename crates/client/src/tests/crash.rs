@@ -129,3 +129,33 @@ fn a_full_disk_is_told_and_loses_nothing() {
     world.restart(bob);
     assert_eq!(world.received(bob), ["before", "arrives later"]);
 }
+
+#[test]
+fn c04_a_store_put_back_from_a_backup_is_recognised_by_the_published_keys() {
+    let (mut world, alice, bob) = World::alice_and_bob(44);
+    let backup = world.backup(bob);
+    world.say(alice, "bob", "before");
+    world.advance(std::time::Duration::from_secs(8 * 24 * 60 * 60)); // prekeys are replaced and published
+    let before = world.device_ids("bob@south.example");
+    world.kill(bob);
+    world.people[bob].backend = backup;
+    world.start(bob, crate::engine::Origin::Same).unwrap();
+    world.command(bob, Command::GoOnline).unwrap();
+    assert_ne!(world.device_ids("bob@south.example"), before);
+    world.say(bob, "alice", "from fresh keys");
+    assert_eq!(world.received(alice), ["from fresh keys"]);
+    assert_no_key_is_used_twice(&world);
+}
+
+#[test]
+fn a_used_prekey_that_is_still_published_is_no_sign_of_a_backup() {
+    let (mut world, _, bob) = World::alice_and_bob(45);
+    let before = world.device_ids("bob@south.example");
+    for name in ["carol", "dave", "erin", "frank"] {
+        let stranger = world.join(name, "north.example");
+        world.kill(bob);
+        world.say(stranger, "bob@south.example", "takes a prekey");
+        world.restart(bob);
+    }
+    assert_eq!(world.device_ids("bob@south.example"), before);
+}

@@ -124,6 +124,12 @@ impl Device {
         }
     }
 
+    /// Whether this device has ever made a one-time prekey with this id. A published one that it has not made shows that
+    /// the state was put back to an older one.
+    pub fn has_issued_prekey(&self, id: u32) -> bool {
+        id < self.next_prekey_id
+    }
+
     /// How many one-time prekeys are left to publish.
     pub fn prekey_count(&self) -> usize {
         self.prekeys.iter().filter(|prekey| prekey.used_by.is_empty()).count()
