@@ -44,7 +44,9 @@ impl From<io::Error> for Lost {
 
 /// Drives a session until its end, however it ends.
 pub(super) async fn drive<S: Session>(shared: &Shared, mut session: S, peer: Peer) {
+    let registered = shared.stopping.register(peer.wake.callback());
     let _ = run(shared, &mut session, peer).await;
+    drop(registered);
     session.closed().await;
 }
 
@@ -77,12 +79,16 @@ async fn run<S: Session>(shared: &Shared, session: &mut S, mut peer: Peer) -> Re
                 shared.tap(Direction::Received, &bytes);
                 session.handle_bytes(&bytes).await;
             }
-            () = peer.wake.woken() => session.handle_wake().await,
+            () = peer.wake.woken() => {
+                if shared.stopping.is_stopping() {
+                    return stop(shared, session, peer).await;
+                }
+                session.handle_wake().await;
+            }
             () = sleep.as_mut(), if alarm.at.is_some() => {
                 alarm.at = None;
                 session.handle_timeout().await;
             }
-            () = shared.stopping.wait() => return stop(shared, session, peer).await,
         }
     }
 }

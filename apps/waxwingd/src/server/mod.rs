@@ -186,8 +186,9 @@ impl Server {
 
     /// Stops in order: streams are closed, what was not acknowledged goes to the offline store.
     pub async fn stop(mut self) {
-        self.shared.stopping.begin();
+        // In this order: sessions that wake up because of the second find the notice of the first.
         self.shared.broker.shut_down();
+        self.shared.stopping.begin();
         if let Some(tasks) = self.tasks.take() {
             tasks.wait(STOP_TIME).await;
         }

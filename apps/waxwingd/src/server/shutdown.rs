@@ -1,19 +1,23 @@
 //! Stopping: everybody is told, and nobody is waited for longer than agreed.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use broker::Wake;
 use tokio::sync::{Notify, mpsc};
 
 /// Tells tasks that the broker stops.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Stopping(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     is_stopping: AtomicBool,
     notify: Notify,
+    connections: Mutex<HashMap<u64, Wake>>,
+    next: AtomicU64,
 }
 
 impl Stopping {
@@ -26,6 +30,17 @@ impl Stopping {
         }
     }
 
+    /// Has a connection woken when the broker stops: cheaper than [`Stopping::wait`] for a task that waits for something
+    /// else all the time and is woken through a signal of its own anyway.
+    pub(crate) fn register(&self, wake: Wake) -> Registered {
+        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
+        self.0.connections().insert(id, Arc::clone(&wake));
+        if self.is_stopping() {
+            wake();
+        }
+        Registered { stopping: self.clone(), id }
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.is_stopping.load(Ordering::Acquire)
     }
@@ -33,6 +48,27 @@ impl Stopping {
     pub(crate) fn begin(&self) {
         self.0.is_stopping.store(true, Ordering::Release);
         self.0.notify.notify_waiters();
+        for wake in self.0.connections().values() {
+            wake();
+        }
+    }
+}
+
+impl Inner {
+    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Wake>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is woken when the broker stops, until this is dropped.
+pub(crate) struct Registered {
+    stopping: Stopping,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.stopping.0.connections().remove(&self.id);
     }
 }
 
@@ -79,6 +115,26 @@ mod tests {
         stopping.begin();
         waiting.await.expect("it ends");
         stopping.wait().await;
+    }
+
+    #[test]
+    fn connections_are_woken_once_registered_and_however_late() {
+        let stopping = Stopping::default();
+        let count = Arc::new(AtomicU64::new(0));
+        let wake: Wake = Arc::new({
+            let count = Arc::clone(&count);
+            move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let early = stopping.register(Arc::clone(&wake));
+        drop(stopping.register(Arc::clone(&wake)));
+        stopping.begin();
+        assert_eq!(count.load(Ordering::Relaxed), 1, "who has gone is not woken");
+        let late = stopping.register(wake);
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+        drop((early, late));
+        assert!(stopping.0.connections().is_empty());
     }
 
     #[tokio::test]

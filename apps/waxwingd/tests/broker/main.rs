@@ -1,8 +1,11 @@
 //! Real brokers on loopback, in this process and as the program, and people who talk to them over TLS.
 
 mod administration;
+mod dns;
+mod limits;
 mod person;
 mod program;
 mod scratch;
+mod sleep;
 mod talk;
 mod web;

@@ -50,6 +50,13 @@ impl Scratch {
         std::fs::write(keys.join("waxwingd.toml"), settings).expect("written");
     }
 
+    /// Adds to what [`Scratch::write_settings`] has written.
+    pub(crate) fn add_settings(&self, text: &str) {
+        let path = self.0.join("data.keys/waxwingd.toml");
+        let before = std::fs::read_to_string(&path).expect("written before");
+        std::fs::write(path, before + text).expect("written");
+    }
+
     /// Starts the broker and waits for its ready line.
     pub(crate) fn up(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(&["up", "--json"]);
@@ -82,6 +89,10 @@ impl Running {
 
     pub(crate) fn text(&self, pointer: &str) -> &str {
         self.ready.pointer(pointer).and_then(Value::as_str).expect(pointer)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// `kill -9`.
