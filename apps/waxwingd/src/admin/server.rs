@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::commands::{Context, execute};
 use super::protocol::{Answer, Failure, Outcome, REQUEST_BYTES_MAX, Request, VERSION};
 use crate::error::StartError;
+use crate::server::shutdown::Token;
 
 /// Administrators at once.
 const CONNECTIONS_MAX: usize = 8;
@@ -24,7 +25,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 ///
 /// An old socket at this place is left from a broker that was killed: the database is locked by us, so no other broker
 /// runs with this data.
-pub(crate) fn serve(path: PathBuf, context: Context) -> Result<(), StartError> {
+/// `token` is held until the file is gone.
+pub(crate) fn serve(path: PathBuf, context: Context, token: Option<Token>) -> Result<(), StartError> {
     let listener = bind(&path).map_err(|_| StartError::AdminSocket { path: path.clone() })?;
     let context = Arc::new(context);
     tokio::spawn(async move {
@@ -50,6 +52,7 @@ pub(crate) fn serve(path: PathBuf, context: Context) -> Result<(), StartError> {
             });
         }
         let _ = std::fs::remove_file(&path);
+        drop(token);
     });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What is done now and then: forgetting what is over, renewing the certificate.
+//! What is done at the start and now and then: forgetting what is over, renewing the certificate.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,6 +15,9 @@ const INTERVAL: Duration = Duration::from_secs(6 * 3600);
 
 /// Runs until the broker stops.
 pub(super) async fn run(shared: Weak<Shared>, identity: Arc<ReloadableIdentity>, files: Option<CertificateFiles>) {
+    if let Some(shared) = shared.upgrade() {
+        forget(&shared).await;
+    }
     loop {
         let Some(stopping) = shared.upgrade().map(|shared| shared.stopping.clone()) else { return };
         tokio::select! {
@@ -30,7 +33,12 @@ pub(super) async fn run(shared: Weak<Shared>, identity: Arc<ReloadableIdentity>,
 /// Forgets what is over. What fails now is tried again next time.
 async fn forget(shared: &Shared) {
     let core = shared.broker.core();
-    if broker::invites::forget_expired(core).await.is_err() || broker::upload::forget_expired(core).await.is_err() {
+    let forgotten = async {
+        broker::offline::expire(core).await?;
+        broker::upload::forget_expired(core).await?;
+        broker::invites::forget_expired(core).await
+    };
+    if forgotten.await.is_err() {
         tracing::warn!("the store did not let go of what is over; this is tried again later");
     }
 }

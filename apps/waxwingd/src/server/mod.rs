@@ -206,7 +206,7 @@ impl Server {
             identity: Arc::clone(&self.identity),
             storage,
         };
-        admin::serve(path, context)
+        admin::serve(path, context, self.tasks.as_ref().map(Tasks::token))
     }
 }
 

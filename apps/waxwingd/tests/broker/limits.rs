@@ -75,9 +75,12 @@ async fn clear_text_after_the_agreement_on_tls_ends_the_connection() {
     server.stop().await;
 }
 
+/// What a tap was shown.
+type Seen = Mutex<Vec<(Direction, Vec<u8>)>>;
+
 #[tokio::test]
 async fn the_tap_sees_what_the_broker_sees() {
-    let seen: Arc<Mutex<Vec<(Direction, Vec<u8>)>>> = Arc::default();
+    let seen: Arc<Seen> = Arc::default();
     let mut settings = settings("north.example");
     settings.danger_tap = Some(Arc::new({
         let seen = Arc::clone(&seen);

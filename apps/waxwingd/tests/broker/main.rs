@@ -4,6 +4,7 @@ mod administration;
 mod dns;
 mod limits;
 mod person;
+mod privacy;
 mod program;
 mod scratch;
 mod sleep;
