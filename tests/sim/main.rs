@@ -17,6 +17,9 @@
 
 mod dice;
 mod record;
+mod stanzas;
 mod world;
 
 mod conversations;
+mod schedules;
+mod secrecy;

@@ -21,7 +21,8 @@ pub(crate) struct LinkId(pub(crate) u64);
 
 /// What travels in a pipe.
 pub(crate) enum Parcel {
-    Bytes(Bytes),
+    /// Bytes, and the ids of the messages that are lost if they are: those that one broker has written to another.
+    Bytes(Bytes, Vec<String>),
     /// The handshake is done.
     Tls,
     /// The other side has closed, or the network says that it is gone.

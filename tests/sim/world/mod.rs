@@ -42,6 +42,7 @@ pub(crate) enum Party {
 /// Bytes on their way, as they are inside TLS.
 #[derive(Clone)]
 pub(crate) struct Crossing {
+    pub(crate) at: Timestamp,
     pub(crate) kind: Kind,
     pub(crate) from: Party,
     pub(crate) to: Party,
@@ -73,6 +74,9 @@ pub(crate) struct World {
     pub(crate) tls: Tls,
     /// Somebody terminates TLS between people and brokers, with a certificate that everybody believes.
     pub(crate) interceptor: bool,
+    /// The ids of messages that nobody answered for at some moment: written by one broker to another, and not safe there
+    /// when the connection broke or the other died. Brokers do not acknowledge to each other yet.
+    pub(crate) unprotected: BTreeSet<String>,
     /// Pairs that cannot reach each other.
     parted: BTreeSet<(Party, Party)>,
     seed: u64,
@@ -93,6 +97,7 @@ impl World {
             tamper: None,
             tls: Tls::Any,
             interceptor: false,
+            unprotected: BTreeSet::new(),
             parted: BTreeSet::new(),
             seed,
         };

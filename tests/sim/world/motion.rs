@@ -215,18 +215,19 @@ impl World {
     /// Puts bytes into the pipe: in pieces, and late, as the dice say.
     fn send(&mut self, id: LinkId, end: usize, bytes: Bytes) {
         let Some(link) = self.links.get(&id) else { return };
-        let crossing = Crossing { kind: link.kind, from: link.parties[end], to: link.parties[1 - end], bytes };
-        self.record.note(&crossing);
+        let at = self.now();
+        let crossing = Crossing { at, kind: link.kind, from: link.parties[end], to: link.parties[1 - end], bytes };
+        let ids = self.record.note(&crossing);
         let mut bytes = match &mut self.tamper {
             Some(tamper) => tamper(&crossing),
             None => crossing.bytes,
         };
         if bytes.len() > 1 && self.dice.once_in(4) {
             let first = bytes.split_to(1 + self.dice.index(bytes.len() - 1));
-            self.push(id, end, Parcel::Bytes(first));
+            self.push(id, end, Parcel::Bytes(first, ids.clone()));
         }
         if !bytes.is_empty() {
-            self.push(id, end, Parcel::Bytes(bytes));
+            self.push(id, end, Parcel::Bytes(bytes, ids));
         }
     }
 
@@ -261,11 +262,12 @@ impl World {
         let to = 1 - from;
         let facts = link.facts(to);
         match (&link.ends[to], parcel) {
+            (End::Gone, Parcel::Bytes(_, ids)) => self.unprotected.extend(ids),
             (End::Gone, _) => {}
             (End::Person(person), parcel) => {
                 let person = *person;
                 match parcel {
-                    Parcel::Bytes(bytes) => {
+                    Parcel::Bytes(bytes, _) => {
                         self.with_engine(person, |engine| block_on(engine.handle_bytes(&bytes)));
                     }
                     Parcel::Tls => self.with_engine(person, |engine| block_on(engine.handle_tls(facts))),
@@ -276,8 +278,12 @@ impl World {
                     }
                 }
             }
-            (End::Broker { .. }, Parcel::Bytes(bytes)) => {
+            (End::Broker { site, .. }, Parcel::Bytes(bytes, ids)) => {
+                let site = *site;
                 self.with_session(id, to, |session| session.handle_bytes(&bytes));
+                if self.sites[site].broker.is_none() {
+                    self.unprotected.extend(ids); // the power failed while they were being written
+                }
             }
             (End::Broker { .. }, Parcel::Tls) => self.with_session(id, to, |session| session.handle_tls(facts)),
             (End::Broker { site, .. }, Parcel::End) => {

@@ -1,12 +1,23 @@
 //! Deaths, cuts, partitions.
 
+use std::collections::BTreeSet;
+
+use client::Event;
+
 use super::link::{End, Kind, LinkId, Parcel};
 use super::{Party, World};
 
 impl World {
+    fn tell(&mut self, trouble: &str) {
+        let now = self.now();
+        self.record.troubles.push((now, trouble.to_owned()));
+    }
+
     /// The broker dies, as by `kill -9`, or because the power is gone. What it has written is on its way; the other ends
     /// hear that it is gone after that.
     pub(crate) fn kill_site(&mut self, site: usize) {
+        self.note_in_memory(site);
+        self.tell(&format!("broker {site} dies"));
         self.sites[site].broker = None;
         let mut ended = Vec::new();
         for (id, link) in &mut self.links {
@@ -30,6 +41,7 @@ impl World {
 
     /// The program of a person dies, likewise.
     pub(crate) fn kill_person(&mut self, person: usize) {
+        self.tell(&format!("person {person} dies"));
         self.people[person].stop();
         let mut ended = Vec::new();
         for (id, link) in &mut self.links {
@@ -46,10 +58,16 @@ impl World {
     /// Cuts a connection: what is on its way is lost, and both ends are told.
     pub(crate) fn cut(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
+        let parties = link.parties;
         for pipe in &mut link.pipes {
-            pipe.parcels.clear();
+            for (_, parcel) in pipe.parcels.drain(..) {
+                if let Parcel::Bytes(_, ids) = parcel {
+                    self.unprotected.extend(ids);
+                }
+            }
         }
         link.silent = false;
+        self.tell(&format!("the connection of {parties:?} breaks"));
         self.push(id, 0, Parcel::End);
         self.push(id, 1, Parcel::End);
     }
@@ -58,6 +76,8 @@ impl World {
     pub(crate) fn fall_silent(&mut self, id: LinkId) {
         if let Some(link) = self.links.get_mut(&id) {
             link.silent = true;
+            let parties = link.parties;
+            self.tell(&format!("the connection of {parties:?} falls silent"));
         }
     }
 
@@ -88,16 +108,28 @@ impl World {
         self.people[person].link
     }
 
-    /// Collects what is on its way between brokers, to or from a broker, if one is named.
-    pub(crate) fn in_flight_between_brokers(&self, link: LinkId) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for pipe in self.links.get(&link).into_iter().flat_map(|link| &link.pipes) {
-            for (_, parcel) in &pipe.parcels {
-                if let Parcel::Bytes(piece) = parcel {
-                    bytes.extend_from_slice(piece);
+    /// Notes what another broker has handed to this one, which dies, and what its user does not have: it was in the
+    /// memory of a session. (Without a session it would be in the offline store.)
+    fn note_in_memory(&mut self, site: usize) {
+        let has_session = |person: usize| {
+            self.links
+                .values()
+                .any(|link| link.parties == [Party::Person(person), Party::Site(site)] && !link.ends[1].is_gone())
+        };
+        for person in (0..self.people.len()).filter(|person| has_session(*person)) {
+            let received: BTreeSet<&str> = self.people[person]
+                .events
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Message(message) => Some(message.id.as_str()),
+                    _ => None,
+                })
+                .collect();
+            for crossed in &self.record.between_brokers {
+                if crossed.to == Party::Site(site) && !received.contains(crossed.id.as_str()) {
+                    self.unprotected.insert(crossed.id.clone());
                 }
             }
         }
-        bytes
     }
 }
