@@ -1,3 +1,4 @@
 //! Other people's servers and clients, from empty accounts each time.
 
+mod dialogues;
 mod servers;

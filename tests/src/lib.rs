@@ -1,5 +1,6 @@
 //! What the test programs share: scratch directories, a laboratory of names and certificates, and other people's servers.
 
+pub mod dialogue;
 pub mod lab;
 pub mod peers;
 pub mod process;

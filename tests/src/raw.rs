@@ -12,9 +12,9 @@ use net::verify::Trust;
 use xmpp::jid::Jid;
 use xmpp::ns;
 use xmpp::sasl::Credential;
-use xmpp::stream::c2s::{Initiator, InitiatorConfig, InitiatorEvent, Purpose};
+use xmpp::stream::c2s::{Initiator, InitiatorConfig, InitiatorEvent, LoginError, Purpose};
 use xmpp::stream::{Seed, Transport};
-use xmpp::xml::{Element, Frame, Limits, StreamScanner, Token};
+use xmpp::xml::{Element, Frame, Limits, StreamScanner, Token, XmlError};
 
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,6 +62,21 @@ impl Server {
     }
 }
 
+/// Choices about a login.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The resource to ask for; the server chooses where absent.
+    pub resource: Option<String>,
+    /// Whether acknowledgements (XEP-0198) are switched on where the server has them.
+    pub acks: bool,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        Self { resource: None, acks: true }
+    }
+}
+
 fn seed() -> Seed {
     let mut bytes = [0; 32];
     crypto::Random::fill(&SystemRandom, &mut bytes);
@@ -75,10 +90,29 @@ impl RawClient {
     ///
     /// When anything fails or takes too long; that is what a test wants.
     pub async fn login(server: &Server, user: &str, password: &str) -> Self {
+        Self::login_as(server, user, password, &SignIn::default()).await
+    }
+
+    /// Logs in with choices.
+    ///
+    /// # Panics
+    ///
+    /// As [`RawClient::login`].
+    pub async fn login_as(server: &Server, user: &str, password: &str, how: &SignIn) -> Self {
+        let client = Self::try_login(server, user, password, how).await;
+        client.unwrap_or_else(|why| panic!("login refused: {why}"))
+    }
+
+    /// Logs in, or returns the server's refusal.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub async fn try_login(server: &Server, user: &str, password: &str, how: &SignIn) -> Result<Self, LoginError> {
         let credential = Credential::Password(password.to_owned().into());
-        let mut client = Self::open(server, Purpose::Login { username: user.to_owned(), credential }).await;
-        client.run_to_ready().await;
-        client
+        let mut client = Self::open(server, Purpose::Login { username: user.to_owned(), credential }, how).await;
+        client.run_to_ready().await?;
+        Ok(client)
     }
 
     /// Registers an account in band (XEP-0077), with an invite token where one is given (XEP-0445), then logs in.
@@ -87,7 +121,7 @@ impl RawClient {
     ///
     /// When the server refuses.
     pub async fn register(server: &Server, user: &str, password: &str, token: Option<&str>) -> Self {
-        let mut client = Self::open(server, Purpose::Register).await;
+        let mut client = Self::open(server, Purpose::Register, &SignIn::default()).await;
         client.until("the features", |event| matches!(event, InitiatorEvent::ReadyToRegister).then_some(())).await;
         if let Some(token) = token {
             let preauth = Element::new("preauth", "urn:xmpp:pars:0").with_attr("token", token);
@@ -98,14 +132,16 @@ impl RawClient {
             .with_child(Element::new("password", "jabber:iq:register").with_text(password));
         client.pre_auth(iq("set", "register").with_child(query)).await;
         assert!(client.stream.login(user, Credential::Password(password.to_owned().into())).is_none());
-        client.run_to_ready().await;
+        client.run_to_ready().await.unwrap_or_else(|why| panic!("login refused: {why}"));
         client
     }
 
-    async fn open(server: &Server, purpose: Purpose) -> Self {
+    async fn open(server: &Server, purpose: Purpose, how: &SignIn) -> Self {
         let tcp = tokio::net::TcpStream::connect(server.address).await.expect("the server listens");
         let mut config = InitiatorConfig::new(server.domain.clone(), purpose);
         config.policy.danger_no_binding = server.danger_no_binding;
+        config.resource.clone_from(&how.resource);
+        config.use_acks = how.acks;
         let stream = Initiator::new(config, Transport::Plain, seed());
         Self {
             connection: Some(Connection::from(tcp)),
@@ -128,15 +164,26 @@ impl RawClient {
         assert_eq!(answer.attr("type"), Some("result"), "{id} refused: {}", answer.to_xml(ns::CLIENT));
     }
 
-    async fn run_to_ready(&mut self) {
-        let jid = self
+    async fn run_to_ready(&mut self) -> Result<(), LoginError> {
+        let outcome = self
             .until("the login", |event| match event {
-                InitiatorEvent::Ready { jid, .. } => Some(jid),
-                InitiatorEvent::LoginFailed(why) => panic!("login refused: {why}"),
+                InitiatorEvent::Ready { jid, .. } => Some(Ok(jid)),
+                InitiatorEvent::LoginFailed(why) => Some(Err(why)),
                 _ => None,
             })
             .await;
-        self.jid = Some(jid);
+        self.jid = Some(outcome?);
+        Ok(())
+    }
+
+    /// Ends the stream in order and waits for the server's end of it.
+    pub async fn close(mut self) {
+        self.stream.close();
+        self.flush().await;
+        let Some(mut connection) = self.connection.take() else { return };
+        let drained = async { while let Ok(Some(_)) = connection.read_chunk().await {} };
+        // A server that keeps the connection open has still read our end.
+        let _ = tokio::time::timeout(Duration::from_secs(2), drained).await;
     }
 
     /// Returns the full address.
@@ -261,14 +308,23 @@ fn iq(kind: &str, id: &str) -> Element {
 /// When the text is no XML.
 #[must_use]
 pub fn parse(xml: &str) -> Vec<Frame> {
+    try_parse(xml).expect("the test's stanzas are XML")
+}
+
+/// Reads stanzas written as text for a client stream.
+///
+/// # Errors
+///
+/// When the text is no XML.
+pub fn try_parse(xml: &str) -> Result<Vec<Frame>, XmlError> {
     let mut scanner = StreamScanner::new(Limits::SERVER);
     scanner.push(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>");
     scanner.push(xml.as_bytes());
     let mut frames = Vec::new();
-    while let Some(token) = scanner.poll().expect("the test's stanzas are XML") {
+    while let Some(token) = scanner.poll()? {
         if let Token::Frame(frame) = token {
             frames.push(frame);
         }
     }
-    frames
+    Ok(frames)
 }

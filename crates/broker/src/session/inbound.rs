@@ -16,9 +16,11 @@ impl ClientSession {
     pub(super) async fn handle_stanza(&mut self, frame: Frame) {
         self.stanzas.charge(self.core.env.now(), 1);
         let ticket = self.take_stanza(frame).await;
-        if let Phase::Bound(bound) = &mut self.phase
-            && bound.acks
-        {
+        if let Phase::Bound(bound) = &mut self.phase {
+            if !bound.acks {
+                // counted all the same: the client may switch acknowledgements on later (XEP-0198 §3)
+                return self.stream.handled(1);
+            }
             match ticket.filter(|ticket| !ticket.is_safe()) {
                 None if bound.unsettled.is_empty() => self.stream.handled(1),
                 None => bound.unsettled.push_back(None),

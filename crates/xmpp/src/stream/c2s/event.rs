@@ -130,6 +130,8 @@ pub struct InitiatorConfig {
     pub purpose: Purpose,
     /// The resource to ask for; the server chooses where absent.
     pub resource: Option<String>,
+    /// Whether acknowledgements (XEP-0198) are switched on where the server has them, as they should.
+    pub use_acks: bool,
     /// What is known and allowed for the choice of a mechanism.
     pub policy: Policy,
     /// Bounds on what the server may send.
@@ -144,6 +146,7 @@ impl InitiatorConfig {
             domain: prepared(&domain.into()),
             purpose,
             resource: None,
+            use_acks: true,
             policy: Policy::default(),
             limits: Limits::SERVER,
         }

@@ -335,7 +335,7 @@ impl Initiator {
     }
 
     fn enable_acks(&mut self) -> Result<Option<InitiatorEvent>, StreamError> {
-        if self.features.acks() {
+        if self.config.use_acks && self.features.acks() {
             self.wire.write("<enable xmlns='urn:xmpp:sm:3'/>");
             self.state = State::AwaitEnabled;
             return Ok(None);
