@@ -138,9 +138,9 @@ fn waxwingd(lab: &Lab) -> Process {
 fn configuration(lab: &Lab) -> String {
     let host = lab.host("bench");
     format!(
-        "domain = \"{}\"\nlisten = \"{}\"\nscram_iterations = 4096\n\n[certificate]\nchain = \"{}\"\nkey = \"{}\"\n\n\
-         [registration]\nopen = true\n\n[limits]\nclient_stanzas_per_second = 1000000\nclient_stanzas_burst = 1000000\n\
-         client_bytes_per_second = 1000000000\nclient_bytes_burst = 1000000000\npre_auth_per_network = 100000\n",
+        "domain = \"{}\"\nlisten = \"{}\"\n[certificate]\nchain = \"{}\"\nkey = \"{}\"\n[login]\nscram_iterations = 4096\n\
+         [registration]\nopen = true\n[limits]\npre_auth_per_network = 0\nclient_stanzas_per_second = 0\n\
+         client_bytes_per_second = 0\n",
         host.domain,
         host.address,
         host.chain.display(),

@@ -1,4 +1,4 @@
-//! The one command for everything around the code: `cargo xtask test`, `fuzz`, `setup`.
+//! The one command for everything around the code: `cargo xtask test`, `fuzz`, `bench`, `setup`.
 
 mod licences;
 mod peers;
@@ -16,6 +16,9 @@ cargo xtask <command> [options]
   fuzz      mutated input against every parser
               --iterations N   per target (default 1000000)
               --seed N         to repeat a run (default 1)
+  bench     this broker beside Prosody, ejabberd and a bare relay, in one run; prints the table of docs/benchmarks.md
+              --quick       shorter runs, for a first look
+              --only NAME   one of relay, waxwingd, prosody, ejabberd
   setup     install the peers that the interop tests talk to, and nothing else
               --yes         without asking
 ";
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match args.first().map(String::as_str) {
         Some("test") => test(&options),
         Some("fuzz") => fuzz(&options),
+        Some("bench") => bench(&options),
         Some("setup") => peers::install(&options),
         _ => {
             eprint!("{HELP}");
@@ -73,6 +77,15 @@ fn test(options: &Options) -> Result<(), String> {
         "cargo",
         &["test", "--package", "waxwing-tests", "--test", "interop", "--", "--test-threads=2"],
     )
+}
+
+fn bench(options: &Options) -> Result<(), String> {
+    peers::install(options)?;
+    // Each program by itself: a build of the whole workspace would unify features.
+    run::step("build the broker", "cargo", &["build", "--release", "--package", "waxwingd"])?;
+    let mut args = vec!["run", "--release", "--package", "waxwing-tests", "--bin", "bench", "--"];
+    args.extend(options.0.iter().map(String::as_str));
+    run::step("benchmark", "cargo", &args)
 }
 
 fn fuzz(options: &Options) -> Result<(), String> {
