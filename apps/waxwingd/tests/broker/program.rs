@@ -181,11 +181,10 @@ fn a_broker_in_memory_leaves_nothing_behind() {
     let scratch = Scratch::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_waxwingd"));
     command.env("HOME", scratch.path()).env_remove("XDG_DATA_HOME").env_remove("XDG_CONFIG_HOME");
-    let broker =
-        Running::start(command.args(["up", "--memory", "--json", "--listen", "127.0.0.1", "--port-base"]).arg(
-            // five free ports: whoever asks for a port in this range does it for a moment only
-            "47310",
-        ));
+    let settings = Scratch::new();
+    settings.write_settings();
+    command.arg("--config").arg(settings.path().join("data.keys/waxwingd.toml"));
+    let broker = Running::start(command.args(["up", "--memory", "--json"]));
     assert!(broker.text("/domain").ends_with(".local"));
     broker.terminate();
     assert_eq!(std::fs::read_dir(scratch.path()).expect("readable").count(), 0);
