@@ -67,3 +67,49 @@ async fn renew_own(shared: &Shared, now: Timestamp) -> Option<net::identity::Ide
     row.save(&shared.broker.store).await.ok()?;
     row.identity().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use net::clock::SystemClock;
+    use net::identity::{OwnCa, generate_key_pem};
+    use xmpp::time::Clock as _;
+
+    use super::*;
+    use crate::{Server, Settings};
+
+    #[tokio::test]
+    async fn a_certificate_file_that_was_replaced_is_taken_into_use_and_a_broken_one_is_not() {
+        let directory = std::env::temp_dir().join(format!("waxwingd-renewal-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("made");
+        let files = CertificateFiles { chain: directory.join("chain.pem"), key: directory.join("key.pem") };
+        let ca = OwnCa::generate("north.example", SystemClock.now()).expect("made");
+        let key = generate_key_pem().expect("made");
+        let issue = || ca.issue("north.example", &key, SystemClock.now()).expect("issued");
+        std::fs::write(&files.key, &key).expect("written");
+        std::fs::write(&files.chain, issue()).expect("written");
+        let mut settings = Settings::in_memory();
+        settings.domain = Some("north.example".into());
+        settings.certificate = Some(files.clone());
+        let server = Server::start(settings).await.expect("starts");
+        let in_use = || server.identity().choose(None).facts().fingerprint;
+        let first = in_use();
+        std::fs::write(&files.chain, "half a file").expect("written");
+        renew(&server.shared, server.identity(), Some(&files)).await;
+        assert_eq!(in_use(), first);
+        std::fs::write(&files.chain, issue()).expect("written");
+        renew(&server.shared, server.identity(), Some(&files)).await;
+        assert_ne!(in_use(), first);
+        std::fs::remove_dir_all(&directory).expect("removed");
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_our_own_stays_while_it_is_good() {
+        let server = Server::start(Settings::in_memory()).await.expect("starts");
+        let first = server.identity().choose(None).facts().fingerprint;
+        renew(&server.shared, server.identity(), None).await;
+        forget(&server.shared).await;
+        assert_eq!(server.identity().choose(None).facts().fingerprint, first);
+        server.stop().await;
+    }
+}

@@ -150,6 +150,24 @@ fn a_key_that_others_can_read_or_that_is_gone_stops_the_start() {
     assert!(!key.exists(), "a new key could not open the old data");
 }
 
+#[test]
+fn an_older_copy_of_the_data_is_noticed() {
+    let scratch = Scratch::new();
+    scratch.write_settings();
+    scratch.up(&[]).terminate();
+    let (database, copy) = (scratch.data().join("broker.sqlite"), scratch.path().join("copy"));
+    std::fs::copy(&database, &copy).expect("copied");
+    for _ in 0..2 {
+        scratch.up(&[]).terminate();
+    }
+    std::fs::copy(&copy, &database).expect("put back");
+    let broker = scratch.up(&[]);
+    let doctor = scratch.run(&["doctor"]);
+    let words = String::from_utf8(doctor.stdout).expect("text");
+    assert!(words.contains("warning  store: the data is older"), "{words}");
+    broker.terminate();
+}
+
 /// As a user who may not write there. Root may write everywhere, so root runs the program as somebody else.
 #[test]
 fn a_directory_that_cannot_be_written_to_is_refused_and_nothing_is_left() {
