@@ -9,7 +9,7 @@ use std::time::Duration;
 use store::{Direction, Transaction};
 use xep::omemo::client::Sealed;
 use xmpp::jid::BareJid;
-use xmpp::stanza::StanzaError;
+use xmpp::stanza::{Condition, ErrorType, StanzaError};
 use xmpp::time::Timestamp;
 use xmpp::xml::{Element, Frame};
 
@@ -137,7 +137,7 @@ impl Engine {
         }
         let failure = Failure::from(&error);
         let mut tx = self.store.transaction();
-        let message = if failure.is_temporary() {
+        let message = if failure.is_temporary() || may_pass(&error) {
             self.put_waiting(&mut tx, from, message.seq, &message.id).await?;
             let at = self.after(BOUNCE_WAIT);
             self.retry_waiting_at.insert(from.clone(), at);
@@ -235,5 +235,15 @@ impl Engine {
     pub(crate) fn delete_waiting(&self, tx: &mut Transaction, waiting: &WaitingRow) -> Result<(), EngineError> {
         tx.delete(&tables::WAITING.seq(&tables::owner(&self.own_or_bad()?, &[]), waiting.seq));
         Ok(())
+    }
+}
+
+/// Whether a server refused only for now: it says to wait, or failed by its own fault. (That somebody is away and their
+/// server keeps nothing is an answer that the user should see.)
+fn may_pass(error: &StanzaError) -> bool {
+    match error.condition {
+        Condition::InternalServerError => true,
+        Condition::RecipientUnavailable => false,
+        _ => error.error_type == ErrorType::Wait,
     }
 }

@@ -89,14 +89,16 @@ fn bounces_become_words() {
 
 #[test]
 fn a_bounce_for_a_while_is_tried_again() {
-    let (mut world, alice, bob) = World::alice_and_bob(73);
-    world.server.bouncing.insert("bob@south.example".into(), Condition::RemoteServerTimeout);
-    let id = world.say(alice, "bob", "later");
-    assert_eq!(world.state(alice, "bob", &id), MessageState::Waiting);
-    world.server.bouncing.clear();
-    world.advance(Duration::from_secs(300));
-    assert_eq!(world.state(alice, "bob", &id), MessageState::AtBroker);
-    assert_eq!(world.received(bob), ["later"]);
+    for condition in [Condition::RemoteServerTimeout, Condition::ResourceConstraint, Condition::InternalServerError] {
+        let (mut world, alice, bob) = World::alice_and_bob(73);
+        world.server.bouncing.insert("bob@south.example".into(), condition);
+        let id = world.say(alice, "bob", "later");
+        assert_eq!(world.state(alice, "bob", &id), MessageState::Waiting);
+        world.server.bouncing.clear();
+        world.advance(Duration::from_secs(300));
+        assert_eq!(world.state(alice, "bob", &id), MessageState::AtBroker);
+        assert_eq!(world.received(bob), ["later"]);
+    }
 }
 
 #[test]
