@@ -1,4 +1,4 @@
-//! The one command for everything around the code: `cargo xtask test`, `fuzz`, `bench`, `setup`.
+//! The one command for everything around the code: `cargo xtask test`, `check`, `fuzz`, `bench`, `setup`.
 
 mod licences;
 mod peers;
@@ -13,6 +13,7 @@ cargo xtask <command> [options]
   test      everything: format, clippy, tests, interop with other servers and clients, short fuzz, licences
               --yes         install missing peers without asking (also when CI is set)
               --no-interop  leave out what needs other people's programs
+  check     the quick part of it: format, house rules, licences, clippy
   fuzz      mutated input against every parser
               --iterations N   per target (default 1000000)
               --seed N         to repeat a run (default 1)
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let options = Options(args.get(1..).unwrap_or_default().to_vec());
     let outcome = match args.first().map(String::as_str) {
         Some("test") => test(&options),
+        Some("check") => check(),
         Some("fuzz") => fuzz(&options),
         Some("bench") => bench(&options),
         Some("setup") => peers::install(&options),
@@ -60,11 +62,15 @@ impl Options {
     }
 }
 
-fn test(options: &Options) -> Result<(), String> {
-    run::step("format", "cargo", &["fmt", "--all", "--check"])?;
+fn check() -> Result<(), String> {
     style::check()?;
     licences::check()?;
-    run::step("clippy", "cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    run::step("format", "cargo", &["fmt", "--all", "--check"])?;
+    run::step("clippy", "cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn test(options: &Options) -> Result<(), String> {
+    check()?;
     run::step("tests", "cargo", &["test", "--workspace"])?;
     run::step("fuzz (short)", "cargo", &fuzz_command("20000", "1"))?;
     if options.has("--no-interop") {
