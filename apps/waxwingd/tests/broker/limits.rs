@@ -98,3 +98,26 @@ async fn the_tap_sees_what_the_broker_sees() {
         assert!(String::from_utf8_lossy(&all).contains("a marker in clear"), "{direction:?}");
     }
 }
+
+#[tokio::test]
+async fn who_is_over_the_rate_is_slowed_down_and_loses_nothing() {
+    const MESSAGES: u32 = 25;
+    let mut settings = settings("north.example");
+    settings.limits.client_stanzas = broker::rate::Rate { per_second: 20, burst: 5 };
+    let server = Server::start(settings).await.expect("starts");
+    let (mut alice, mut bob) = (register(&server, "alice").await, register(&server, "bob").await);
+    bob.be_available().await;
+    let started = Instant::now();
+    for nth in 0..MESSAGES {
+        alice.send(&message("bob@north.example", &format!("message {nth}"))).await;
+    }
+    for nth in 0..MESSAGES {
+        bob.receive_body(&format!("message {nth}")).await;
+    }
+    // What one read brings is handled at once, and its price is paid before the next read: however the bytes were cut,
+    // 26 messages at 20 each second with 5 saved up take a second.
+    alice.send(&message("bob@north.example", "the last")).await;
+    bob.receive_body("the last").await;
+    assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
+    server.stop().await;
+}
