@@ -7,7 +7,7 @@ use std::sync::Arc;
 use xmpp::ns;
 use xmpp::stanza::Condition;
 use xmpp::stream::s2s::{DialbackVerdict, Initiator, InitiatorConfig, InitiatorEvent};
-use xmpp::stream::{PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
+use xmpp::stream::{Ending, PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
 use xmpp::time::Timestamp;
 
 use super::{DialRequest, Pair, Question, Route, ServerSession, fail_route, give_back, lock};
@@ -138,7 +138,7 @@ impl OutboundSession {
 
     /// The connection is gone. What was not written is tried once more on a new one.
     pub(super) fn closed(mut self) {
-        self.end(Condition::RemoteServerNotFound);
+        self.end(Condition::RemoteServerTimeout); // it was there: whoever waits may try again
     }
 
     fn turn(&mut self) {
@@ -191,7 +191,7 @@ impl OutboundSession {
                     question.answer_to.put(question.claim, verdict);
                 }
             }
-            InitiatorEvent::Ended(_) => self.end(Condition::RemoteServerNotFound),
+            InitiatorEvent::Ended(ending) => self.end(condition(&ending)),
             _ => {}
         }
     }
@@ -237,5 +237,18 @@ impl OutboundSession {
             let (local, remote) = (&self.pair.local, &self.pair.remote);
             self.core.federation.queue_from(&self.core, local, remote, delivery.frame, delivery.claim);
         }
+    }
+}
+
+/// What the end of a stream means to those whose stanzas wait for it: a server that broke off may be there again soon, one
+/// that is not who it should be is not found.
+fn condition(ending: &Ending) -> Condition {
+    use StreamCondition::{ConnectionTimeout, InternalServerError, Reset, ResourceConstraint, SystemShutdown};
+    match ending {
+        Ending::Closed | Ending::Lost => Condition::RemoteServerTimeout,
+        Ending::PeerError(ConnectionTimeout | InternalServerError | Reset | ResourceConstraint | SystemShutdown) => {
+            Condition::RemoteServerTimeout
+        }
+        _ => Condition::RemoteServerNotFound,
     }
 }
