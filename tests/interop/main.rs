@@ -1,4 +1,6 @@
 //! Other people's servers and clients, from empty accounts each time.
 
 mod dialogues;
+mod federation;
+mod ours;
 mod servers;

@@ -98,6 +98,12 @@ impl Lab {
         self.hosts.iter().find(|h| h.domain == domain).expect("the laboratory has that name")
     }
 
+    /// Returns all places.
+    #[must_use]
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
     /// Returns the file with all authorities.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {

@@ -40,6 +40,16 @@ impl Prosody {
         Self::start_with(lab, name, &tuned)
     }
 
+    /// Starts one that takes servers whose certificate it cannot judge, when it has called them back (XEP-0220).
+    ///
+    /// # Panics
+    ///
+    /// When it does not start: the message shows what it printed.
+    #[must_use]
+    pub fn start_with_dialback(lab: &Lab, name: &str) -> Self {
+        Self::start_with(lab, name, "s2s_insecure_domains = { \"waxwing.example\" }\n")
+    }
+
     fn start_with(lab: &Lab, name: &str, more: &str) -> Self {
         let host = lab.host(name).clone();
         let config = configuration(lab, &host).replacen("-- more", more, 1);
