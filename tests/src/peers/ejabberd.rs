@@ -1,7 +1,10 @@
 //! ejabberd, as Debian packages it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+
+use net::testing::{DnsResponder, Record};
 
 use crate::lab::{Host, Lab};
 use crate::process::Process;
@@ -11,6 +14,7 @@ use crate::process::Process;
 pub struct Ejabberd {
     /// The program.
     pub process: Process,
+    _dns: DnsResponder,
 }
 
 impl Ejabberd {
@@ -39,7 +43,8 @@ impl Ejabberd {
         let host = lab.host(name).clone();
         let config = configuration(lab, &host).replacen("loglevel: debug", &format!("loglevel: {log_level}"), 1);
         std::fs::write(host.dir.join("ejabberd.yml"), config).expect("a scratch file can be written");
-        std::fs::write(host.dir.join("inetrc"), resolver(lab)).expect("a scratch file can be written");
+        let dns = own_dns(lab);
+        std::fs::write(host.dir.join("inetrc"), resolver(&dns)).expect("a scratch file can be written");
         let dir = host.dir.display();
         let mut command = Command::new("erl");
         command
@@ -57,7 +62,7 @@ impl Ejabberd {
             .args(["-s", "ejabberd"]);
         let mut process = Process::start(&mut command, &host.dir.join("ejabberd.out"));
         process.wait_for_port(host.at(5222));
-        Self { process }
+        Self { process, _dns: dns }
     }
 }
 
@@ -70,10 +75,21 @@ fn code_path() -> PathBuf {
     found.map(|entry| entry.path().join("ebin")).expect("ejabberd is installed (`cargo xtask setup`)")
 }
 
-fn resolver(lab: &Lab) -> String {
-    let dns = lab.dns().address();
+/// ejabberd asks the name server that Erlang knows for SRV records, and the C library, which cannot be told of ours, for
+/// addresses. So its records name the addresses themselves.
+fn own_dns(lab: &Lab) -> DnsResponder {
+    let dns = DnsResponder::start(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a loopback port is free");
+    for host in lab.hosts() {
+        dns.add(&format!("_xmpp-server._tcp.{}", host.domain), Record::srv(&host.address.to_string(), 5269));
+    }
+    dns
+}
+
+fn resolver(dns: &DnsResponder) -> String {
+    let dns = dns.address();
     let ip = dns.ip().to_string().replace('.', ",");
-    format!("{{lookup, [dns]}}.\n{{nameserver, {{{ip}}}, {}}}.\n", dns.port())
+    // Without the empty file name the machine's own name servers would come back at the first question.
+    format!("{{lookup, [dns]}}.\n{{resolv_conf, \"\"}}.\n{{nameserver, {{{ip}}}, {}}}.\n", dns.port())
 }
 
 fn configuration(lab: &Lab, host: &Host) -> String {
@@ -88,7 +104,7 @@ c2s_cafile: "{ca}"
 s2s_cafile: "{ca}"
 listen:
   - {{port: 5222, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, shaper: none, access: all, starttls_required: true}}
-  - {{port: 5269, ip: "{address}", module: ejabberd_s2s_in, max_stanza_size: 524288, shaper: none}}
+  - {{port: 5269, ip: "{address}", module: ejabberd_s2s_in, cafile: "{ca}", max_stanza_size: 524288, shaper: none}}
   - {{port: 5443, ip: "{address}", module: ejabberd_http, tls: true, request_handlers: {{"/upload": mod_http_upload}}}}
 s2s_use_starttls: required
 s2s_dns_timeout: 2
