@@ -7,6 +7,7 @@
 mod load;
 mod measure;
 mod relay;
+mod scanner;
 mod servers;
 mod table;
 
@@ -54,7 +55,7 @@ fn main() {
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|k| only.is_none_or(|name| k.name() == name)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     let results = runtime.block_on(run(plan, &kinds));
-    println!("{}", table::render(&results, plan.rounds));
+    println!("{}\n{}", table::render(&results, plan.rounds), scanner::measure());
 }
 
 async fn run(plan: Plan, kinds: &[Kind]) -> Vec<measure::Results> {

@@ -72,7 +72,10 @@ fn check() -> Result<(), String> {
 fn test(options: &Options) -> Result<(), String> {
     check()?;
     run::step("tests", "cargo", &["test", "--workspace"])?;
-    run::step("fuzz (short)", "cargo", &fuzz_command("20000", "1"))?;
+    run::step("fuzz (short)", "cargo", &fuzz_command("50000", "1"))?;
+    let mut differential = fuzz_command("1000000", "2");
+    differential.push("stanzas");
+    run::step("scanner against rxml", "cargo", &differential)?;
     if options.has("--no-interop") {
         println!("\n== interop: left out on request, so this was not the whole test ==");
         return Ok(());
