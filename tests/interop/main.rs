@@ -2,5 +2,6 @@
 
 mod dialogues;
 mod federation;
+mod home_servers;
 mod ours;
 mod servers;

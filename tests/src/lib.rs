@@ -3,6 +3,8 @@
 pub mod dialogue;
 pub mod lab;
 pub mod peers;
+pub mod person;
 pub mod process;
+pub mod programs;
 pub mod raw;
 pub mod scratch;

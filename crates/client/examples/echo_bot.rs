@@ -34,7 +34,8 @@ pub(crate) fn main() {
     let random = Arc::new(SeededRandom::new(1)); // a real bot uses the machine's randomness
     let engine = Engine::open(Store::in_memory(random.clone()), Environment::new(Arc::new(Noon), random), Origin::Same);
     let mut engine = block_on(engine).expect("a store in memory opens");
-    let login = Login { address: "echo@example.org".into(), password: Password::new("?"), at: Vec::new(), pin: None };
-    block_on(engine.command(Command::Login(login))).expect("the address is one");
+    let (address, password) = ("echo@example.org".into(), Password::new("?"));
+    let login = Command::Login(Login { address, password, at: Vec::new(), pin: None, danger_no_binding: false });
+    block_on(engine.command(login)).expect("the address is one");
     println!("{:?}", block_on(turn(&mut engine)).expect("a store in memory works"));
 }

@@ -97,13 +97,14 @@ impl Engine {
         Ok(Fetch::Done)
     }
 
-    /// The sessions with a device under a version; none yet is an empty set.
+    /// The sessions with a device under a version; none yet is an empty set, and so are those of keys that we gave up.
     pub(crate) async fn sessions<P: Profile>(&self, who: &BareJid, device: u32) -> Result<SessionSet<P>, EngineError> {
         let key = self.session_key(who, device, Version::from(P::ID))?;
-        match tables::load::<SessionRow>(&self.store, &key).await? {
-            Some(row) => SessionSet::from_bytes(&row.sessions).map_err(|_| EngineError::BadRow),
-            None => Ok(SessionSet::new()),
-        }
+        let Some(row) = tables::load::<SessionRow>(&self.store, &key).await? else { return Ok(SessionSet::new()) };
+        let sessions = SessionSet::from_bytes(&row.sessions).map_err(|_| EngineError::BadRow)?;
+        // Sessions of the device that this one was before its keys were renewed may be in use elsewhere (C04).
+        let ours = self.device.as_ref().is_some_and(|own| sessions.belongs_to(own.identity()));
+        Ok(if ours { sessions } else { SessionSet::new() })
     }
 
     pub(crate) fn put_sessions<P: Profile>(

@@ -195,6 +195,9 @@ pub struct Login {
     pub at: Vec<Endpoint>,
     /// The SHA-256 of the server's public key, when it has no public certificate.
     pub pin: Option<[u8; 32]>,
+    /// The user accepts that the password proof is not tied to the encrypted connection, for a server that offers to
+    /// tie it and then refuses. The packaged ejabberd 23.01 does.
+    pub danger_no_binding: bool,
 }
 
 impl fmt::Debug for Login {

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::error::{CommandError, EngineError};
 use crate::event::{Contact, Event, PersonTrust, Relation};
 use crate::invites::Invitation;
-use crate::tables::{self, ContactRow, DeviceTrustCode, RelationCode, TrustCode};
+use crate::tables::{self, ContactRow, DeviceTrustCode, PeerDeviceRow, RelationCode, TrustCode};
 
 /// Longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -32,6 +32,23 @@ impl ContactRow {
 
     pub(crate) fn jid(&self) -> Result<BareJid, EngineError> {
         BareJid::parse(&self.address).map_err(|_| EngineError::BadRow)
+    }
+
+    /// Takes from a link what it promises about the person: at first sight all of it, later only what was not known yet.
+    /// Whoever is verified, or blocked because something did not fit, stays so: links come from anywhere, and only
+    /// comparing ([`Engine::verify`]) or the user's own decision changes that.
+    fn rely_on(&mut self, invitation: &Invitation, devices: &mut [PeerDeviceRow]) {
+        if !invitation.keys.is_empty() && self.trust() == TrustCode::Tofu {
+            self.promised_keys = invitation.keys.iter().map(|key| key.to_vec()).collect();
+            for device in devices {
+                device.apply_link(invitation);
+            }
+        }
+        let pin = invitation.pin.map(|pin| pin.to_vec());
+        if self.server_pin.is_none() || self.server_pin == pin {
+            self.server_pin = pin;
+            self.server_endpoints = endpoints_to_rows(&invitation.endpoints);
+        }
     }
 }
 
@@ -80,13 +97,13 @@ impl Engine {
             row.name = tidy_name(&name, &who);
         }
         row.greet_token.clone_from(&invitation.token);
-        if !invitation.keys.is_empty() {
-            row.promised_keys = invitation.keys.iter().map(|key| key.to_vec()).collect();
-        }
-        row.server_pin = invitation.pin.map(|pin| pin.to_vec());
-        row.server_endpoints = endpoints_to_rows(&invitation.endpoints);
+        let mut devices = self.device_rows(&who).await?;
+        row.rely_on(invitation, &mut devices);
         let mut tx = self.store.transaction();
         self.put_contact(&mut tx, &row);
+        for device in &devices {
+            self.put_device_row(&mut tx, device)?;
+        }
         if row.greet_token.is_some() {
             self.put_greeting(&mut tx, &who).await?;
         }
@@ -269,6 +286,12 @@ impl Engine {
         let (account, person) = (tables::owner(own, &[]), tables::owner(own, &[address]));
         for table in [tables::PEER_DEVICE, tables::SESSION, tables::MESSAGE_ID] {
             tables::delete_all(&self.store, tx, table, &person).await?;
+        }
+        for (_, row) in tables::list_seq::<tables::MessageRow>(&self.store, tables::MESSAGE, &person).await? {
+            if row.outgoing && row.file.is_some() {
+                let pieces = tables::owner(own, &[address, &row.id]);
+                tables::delete_seq(&self.store, tx, tables::FILE_PIECE, &pieces).await?;
+            }
         }
         tables::delete_seq(&self.store, tx, tables::MESSAGE, &person).await?;
         for (seq, row) in tables::list_seq::<tables::WaitingRow>(&self.store, tables::WAITING, &account).await? {

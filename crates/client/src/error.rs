@@ -169,6 +169,8 @@ pub enum Failure {
     FileDamaged,
     /// A file lies at an address that must not be used.
     FileAddress,
+    /// The server offers channel binding and refuses every type.
+    BindingRefused,
 }
 
 impl Failure {
@@ -204,6 +206,11 @@ impl Failure {
             Self::FileGone => "The file is no longer there.",
             Self::FileDamaged => "The file was damaged on its way, or is not the one that was offered.",
             Self::FileAddress => "The file lies at a place that must not be used.",
+            Self::BindingRefused => {
+                "The server offers to tie the sign-in to the encrypted connection (tls-exporter, tls-server-end-point), \
+                 and then refuses: a fault of the server, or somebody in between. If you know it is the server's fault, \
+                 sign in with --danger-no-binding."
+            }
         }
     }
 
@@ -223,7 +230,7 @@ impl Failure {
 }
 
 /// In the order of declaration; new ones go last in both, because their place is stored.
-const ALL: [Failure; 27] = [
+const ALL: [Failure; 28] = [
     Failure::NotSecure,
     Failure::Changed,
     Failure::Blocked,
@@ -251,6 +258,7 @@ const ALL: [Failure; 27] = [
     Failure::FileGone,
     Failure::FileDamaged,
     Failure::FileAddress,
+    Failure::BindingRefused,
 ];
 
 impl fmt::Display for Failure {

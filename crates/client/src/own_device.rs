@@ -94,7 +94,7 @@ impl Engine {
         let today = self.now().day();
         if self.is_online() && !self.is_catching_up() && self.maintained_day != Some(today) {
             self.maintained_day = Some(today);
-            self.maintain_device(false).await?;
+            self.maintain_device(true).await?;
         }
         Ok(())
     }
@@ -123,7 +123,8 @@ impl Engine {
         self.advance_all(&own).await
     }
 
-    /// Refills and rotates prekeys; publishes when anything is due.
+    /// Refills and rotates prekeys, and erases the private parts that nothing on its way needs any more once everything
+    /// that had waited is here (`caught_up`); publishes when anything is due.
     pub(crate) async fn maintain_device(&mut self, caught_up: bool) -> Result<(), EngineError> {
         let now = self.now_secs();
         let Some(mut device) = self.device.take() else { return Ok(()) };

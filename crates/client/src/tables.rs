@@ -141,6 +141,9 @@ pub(crate) struct AccountRow {
     /// Whether SCRAM has worked: from then on nothing else is believed.
     #[prost(bool, tag = "11")]
     pub(crate) scram_seen: bool,
+    /// Whether the user has accepted to sign in without channel binding.
+    #[prost(bool, tag = "12")]
+    pub(crate) danger_no_binding: bool,
 }
 
 /// Where a server is.

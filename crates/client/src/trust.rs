@@ -49,6 +49,20 @@ impl PeerDeviceRow {
         }
         Verdict::Fits
     }
+
+    /// Compares a known key with those of a link that the user relies on.
+    pub(crate) fn apply_link(&mut self, link: &Invitation) {
+        if self.identity.is_empty() {
+            return;
+        }
+        if link.distrusted.iter().any(|key| self.identity == key) {
+            self.set_trust(DeviceTrustCode::Distrusted);
+        } else if link.keys.iter().any(|key| self.identity == key) {
+            self.set_trust(DeviceTrustCode::Verified);
+        } else if self.trust() == DeviceTrustCode::Tofu {
+            self.set_trust(DeviceTrustCode::Undecided);
+        }
+    }
 }
 
 /// A key that a link promised is verified. Where a link promised others, or the person is verified already, the user
@@ -103,6 +117,9 @@ impl Engine {
 
     pub(crate) async fn verify(&mut self, who: &str, proof: &Proof) -> Result<Reply, CommandError> {
         let mut contact = self.resolve_known(who).await?;
+        if contact.trust() == TrustCode::Tombstoned {
+            return Err(CommandError::NotApplicable);
+        }
         let jid = contact.jid()?;
         let mut devices = self.device_rows(&jid).await?;
         match proof {
@@ -112,8 +129,8 @@ impl Engine {
                 if said != number.digits() {
                     return Err(CommandError::DoesNotMatch);
                 }
-                for device in devices.iter_mut().filter(|d| d.is_listed() && !d.identity.is_empty()) {
-                    device.set_trust(DeviceTrustCode::Verified);
+                for device in &mut devices {
+                    apply_number(device);
                 }
             }
             Proof::Link(link) => {
@@ -127,7 +144,7 @@ impl Engine {
                 }
                 contact.promised_keys = link.keys.iter().map(|key| key.to_vec()).collect();
                 for device in &mut devices {
-                    apply_link(device, &link);
+                    device.apply_link(&link);
                 }
             }
         }
@@ -222,13 +239,13 @@ impl Engine {
     }
 }
 
-fn apply_link(device: &mut PeerDeviceRow, link: &Invitation) {
-    if device.identity.is_empty() {
+/// What the number covers is verified. A device that it does not cover, because it is off the list, was not compared: it
+/// must not come back as one that is written to.
+fn apply_number(device: &mut PeerDeviceRow) {
+    if device.identity.is_empty() || device.trust() == DeviceTrustCode::Distrusted {
         return;
     }
-    if link.distrusted.iter().any(|key| device.identity == key) {
-        device.set_trust(DeviceTrustCode::Distrusted);
-    } else if link.keys.iter().any(|key| device.identity == key) {
+    if device.is_listed() {
         device.set_trust(DeviceTrustCode::Verified);
     } else if device.trust() == DeviceTrustCode::Tofu {
         device.set_trust(DeviceTrustCode::Undecided);

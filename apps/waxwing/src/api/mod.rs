@@ -39,6 +39,9 @@ pub enum Request {
         password: String,
         /// `host:port`, where DNS does not know the server.
         at: Vec<String>,
+        /// Go on although the server refuses to tie the sign-in to the encrypted connection.
+        #[serde(default)]
+        danger_no_binding: bool,
     },
     /// Connects and stays connected.
     GoOnline,

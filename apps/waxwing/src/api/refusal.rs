@@ -97,7 +97,12 @@ impl From<Failure> for Refusal {
         let kind = match failure {
             F::NotSecure => Kind::NotSecure,
             F::Changed => Kind::Changed,
-            F::WrongPassword | F::ServerNotProved | F::NotTrusted | F::NoSafeLogin | F::Replaced => Kind::SignInFailed,
+            F::WrongPassword
+            | F::ServerNotProved
+            | F::NotTrusted
+            | F::NoSafeLogin
+            | F::BindingRefused
+            | F::Replaced => Kind::SignInFailed,
             F::NameTaken | F::NameRefused | F::InviteInvalid | F::RegistrationClosed => Kind::NotInvited,
             F::Disconnected | F::ServerTimeout => Kind::Offline,
             F::FileTooLarge | F::FileGone | F::FileDamaged | F::FileAddress => Kind::File,

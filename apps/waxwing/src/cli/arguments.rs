@@ -129,6 +129,9 @@ pub struct Login {
     /// An authority that vouches for the server, besides the public ones (PEM)
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// Go on although the server refuses to tie the sign-in to the encrypted connection
+    #[arg(long)]
+    pub danger_no_binding: bool,
 }
 
 /// `inbox`

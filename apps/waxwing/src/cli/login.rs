@@ -11,7 +11,8 @@ pub(super) async fn run(context: &mut Context<'_>, login: Login) -> Result<Exit,
         context.settings.save(context.home.settings())?;
     }
     let password = password::of_file_or_prompt(context.console, login.password_file.as_deref(), "Password: ").await?;
-    let request = Request::Login { address: login.address, password, at: login.host };
+    let Login { address, host: at, danger_no_binding, .. } = login;
+    let request = Request::Login { address, password, at, danger_no_binding };
     let answer = join::sign_in(context, &request).await?;
     if let Answer::LoggedIn { address } = &answer {
         context.console.line(&format!("Signed in as {}.", plain::name(address)));

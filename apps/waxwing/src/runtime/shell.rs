@@ -319,9 +319,9 @@ impl Shell {
 async fn command(request: Request) -> Result<Command, Refusal> {
     Ok(match request {
         Request::Join { link, name } => Command::Join { link, name },
-        Request::Login { address, password, at } => {
+        Request::Login { address, password, at, danger_no_binding } => {
             let at = at.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?;
-            Command::Login(Login { address, password: Password::new(password), at, pin: None })
+            Command::Login(Login { address, password: Password::new(password), at, pin: None, danger_no_binding })
         }
         Request::GoOnline => Command::GoOnline,
         Request::ChangePassword { new } => Command::ChangePassword { new: new.map(Password::new) },

@@ -60,7 +60,8 @@ impl Account {
     }
 
     pub(crate) fn login_policy(&self) -> Policy {
-        Policy { scram_seen: self.row.scram_seen, ..Policy::default() }
+        let row = &self.row;
+        Policy { scram_seen: row.scram_seen, danger_no_binding: row.danger_no_binding, ..Policy::default() }
     }
 
     /// Whether the server has ever let this device in.

@@ -68,6 +68,7 @@ impl Engine {
         }
         if let Some(account) = self.account.as_mut().filter(|account| account.jid == jid) {
             account.row.password = login.password.expose().to_owned();
+            account.row.danger_no_binding = login.danger_no_binding;
             self.save_account().await?;
             return Ok(self.begin_sign_in(Step::SignIn, false));
         }
@@ -77,6 +78,7 @@ impl Engine {
             endpoints: endpoints_to_rows(&login.at),
             pin: login.pin.map(|pin| pin.to_vec()),
             registered: true,
+            danger_no_binding: login.danger_no_binding,
             resource: self.new_resource(),
             ..AccountRow::default()
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use xmpp::jid::Jid;
 use xmpp::sasl::SaslCondition;
+use xmpp::sasl::select::SelectError;
 use xmpp::stream::c2s::{Initiator, InitiatorConfig, InitiatorEvent, LoginError};
 use xmpp::stream::{Ending, Seed, StreamCondition, TlsFacts, Transport};
 use xmpp::time::Timestamp;
@@ -382,6 +383,7 @@ impl Engine {
             return Ok(());
         }
         let failure = match error {
+            LoginError::Select(SelectError::EveryBindingRefused) => Failure::BindingRefused,
             LoginError::Select(_) => Failure::NoSafeLogin,
             LoginError::Refused { condition: SaslCondition::TemporaryAuthFailure, .. } => {
                 self.output(Output::Disconnect);

@@ -3,7 +3,7 @@
 use store::Transaction;
 use xep::omemo::{Encrypted, NS_LEGACY, NS_OMEMO2};
 use xep::sce::{self, Arrival, EnvelopeError, Expected, TimeVerdict};
-use xmpp::jid::{BareJid, Jid};
+use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
@@ -74,12 +74,12 @@ impl Context<'_> {
 
     /// An envelope says who wrote to whom; both must fit the stanza (C14).
     pub(super) fn envelope(&self, bytes: &[u8]) -> Result<Said, EnvelopeError> {
-        let to = self.message.attr("to").and_then(|to| Jid::parse(to).ok()).map(|to| to.bare());
         let arrival = match self.stamp() {
             Some(stamp) => Arrival::Delayed { stamp },
             None => Arrival::Live { now: self.now },
         };
-        let expected = Expected { from: self.from, to: to.as_ref().unwrap_or(self.own), group: false, arrival };
+        // Not the stanza's `to`: a server can write there whatever the envelope says, a room for example.
+        let expected = Expected { from: self.from, to: self.own, group: false, arrival };
         let opened = sce::open(bytes, &expected)?;
         let (written, odd_time) = match opened.time {
             TimeVerdict::Fits(stated) => (Some(stated), false),
@@ -156,11 +156,16 @@ mod tests {
 
     /// Opens, as alice, an envelope that says `from` and `to` and came from bob.
     fn opened(from: &str, to: &str, content: Vec<Element>) -> Result<Said, EnvelopeError> {
+        opened_of(from, to, "alice@north.example/r", content)
+    }
+
+    /// As [`opened`], in a stanza to `stanza_to`.
+    fn opened_of(from: &str, to: &str, stanza_to: &str, content: Vec<Element>) -> Result<Said, EnvelopeError> {
         let (alice, bob) = (jid("alice@north.example"), jid("bob@south.example"));
         let now = Timestamp::from_secs(1_800_000_000);
         let message = Element::new("message", xmpp::ns::CLIENT)
             .with_attr("from", "bob@south.example/r")
-            .with_attr("to", "alice@north.example/r");
+            .with_attr("to", stanza_to);
         let envelope = Envelope { from: jid(from), to: jid(to), time: now, recipients_hash: None, content };
         let bytes = envelope.to_bytes(|padding| padding.fill(0)).unwrap();
         Context { own: &alice, from: &bob, message: &message, now }.envelope(&bytes)
@@ -172,7 +177,9 @@ mod tests {
         assert_eq!(opened("bob@south.example", "alice@north.example", body()).unwrap().text, "hi");
         assert!(opened("eve@south.example", "alice@north.example", body()).is_err(), "passed on by bob");
         assert!(opened("bob@south.example", "carol@north.example", body()).is_err(), "redirected");
-        assert!(opened("bob@south.example", "room@north.example", body()).is_err(), "taken out of a room");
+        let room = "room@north.example";
+        assert!(opened("bob@south.example", room, body()).is_err(), "taken out of a room");
+        assert!(opened_of("bob@south.example", room, room, body()).is_err(), "and the stanza made to fit");
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Engine {
             version: element.version,
             device: element.sender_device,
             used_prekey: opened.used_prekey.is_some(),
+            is_listed: row.is_listed(),
             reply: opened.reply_due.clone(),
         };
         let said = self.understand(&own, who, message, &opened);
@@ -213,15 +214,20 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let is_own = self.own_or_bad()? == *who;
         let may_answer = is_own || contact.is_some_and(ContactRow::is_accepted);
+        if may_answer && !aftermath.is_listed {
+            // A device that our copy of the list does not name: without this it would be left out until the copy is old.
+            self.fetch_list(who, aftermath.version);
+        }
         if let Some(reply) = aftermath.reply.as_ref().filter(|_| may_answer) {
             match aftermath.version {
                 Version::Omemo2 => self.send_empty_under::<Omemo2>(who, aftermath.device, Some(reply)).await?,
                 Version::Legacy => self.send_empty_under::<Legacy>(who, aftermath.device, Some(reply)).await?,
             }
         }
-        // While messages keep coming from the offline queue, once at the end is enough.
+        // While messages keep coming from the offline queue, once at the end is enough. Later a prekey that was used is
+        // erased at once: nobody else may use it, and whoever takes this machine must not find it.
         if aftermath.used_prekey && !self.is_catching_up() {
-            self.maintain_device(false).await?;
+            self.maintain_device(true).await?;
         }
         Ok(())
     }
