@@ -127,7 +127,8 @@ pub(super) fn write(secret: &[u8], writing: Writing) -> Vec<Vec<u8>> {
         Writing::Raw => vec![secret.to_vec()],
         Writing::Hex => vec![hex::encode(secret).into_bytes(), hex::encode_upper(secret).into_bytes()],
         Writing::Base64(before) => {
-            let (standard, url_safe) = (base64(secret, before, &STANDARD_NO_PAD), base64(secret, before, &URL_SAFE_NO_PAD));
+            let (standard, url_safe) =
+                (base64(secret, before, &STANDARD_NO_PAD), base64(secret, before, &URL_SAFE_NO_PAD));
             if standard == url_safe { vec![standard] } else { vec![standard, url_safe] }
         }
         Writing::Utf16Le => utf16(secret, u16::to_le_bytes),

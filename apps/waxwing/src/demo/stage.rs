@@ -161,10 +161,8 @@ impl Stage {
     /// Starts the brokers and makes them known to each other.
     pub(super) async fn build() -> Result<Self, Trouble> {
         let directory = Directory::new()?;
-        let (north, south) = tokio::join!(
-            Broker::start(directory.path(), "north"),
-            Broker::start(directory.path(), "south"),
-        );
+        let (north, south) =
+            tokio::join!(Broker::start(directory.path(), "north"), Broker::start(directory.path(), "south"),);
         let (north, south) = (north?, south?);
         let peer = |error: waxwingd::PeerError| Trouble::new(error.to_string());
         north.server.add_peer(&south.peer_link()?).await.map_err(peer)?;

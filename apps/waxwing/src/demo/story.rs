@@ -65,7 +65,8 @@ async fn join(stage: &mut Stage, transcript: &mut Transcript<'_>, secrets: &Secr
     stage.bob.start().await?;
     let people = [(&stage.alice, "alice", to_north, alice_password), (&stage.bob, "bob", to_south, bob_password)];
     for (person, name, link, password) in people {
-        let Answer::Joined { address, .. } = person.ask(Request::Join { link, name: Some(name.to_owned()) }).await? else {
+        let Answer::Joined { address, .. } = person.ask(Request::Join { link, name: Some(name.to_owned()) }).await?
+        else {
             return Err(Trouble::new("joining gave no account"));
         };
         if !secrets.addresses.contains(&address) {

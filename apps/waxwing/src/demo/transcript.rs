@@ -33,19 +33,24 @@ impl<'c> Transcript<'c> {
     pub(super) fn verdict(&mut self, proof: &Proof) {
         let seconds = self.seconds();
         self.console.line("");
-        self.console.line("Then everything was searched for the words, the picture and its name, the addresses and the passwords:");
+        self.console.line(
+            "Then everything was searched for the words, the picture and its name, the addresses and the passwords:",
+        );
         for place in &proof.places {
             let line = describe(place);
             self.console.line(&line);
         }
         let (things, forms) = (proof.things, proof.forms);
-        self.console.line(&format!(
-            "Searched for {things} pieces in {forms} forms: as they are, hexadecimal, base64, UTF-16."
-        ));
+        self.console
+            .line(&format!("Searched for {things} pieces in {forms} forms: as they are, hexadecimal, base64, UTF-16."));
         if proof.places.iter().all(|place| place.control_found) {
-            self.console.line("Control: a sentence left readable on purpose in each of the three places was found in all forms.");
+            self.console.line(
+                "Control: a sentence left readable on purpose in each of the three places was found in all forms.",
+            );
         } else {
-            self.console.line("Control: FAILED. A sentence left readable on purpose was not found, so the search proves nothing.");
+            self.console.line(
+                "Control: FAILED. A sentence left readable on purpose was not found, so the search proves nothing.",
+            );
         }
         self.console.line("");
         let verdict = if proof.holds {
@@ -69,7 +74,7 @@ fn describe(place: &Place) -> String {
     let (name, part) = match place.place {
         "wires" => ("on the wires", "directions of TCP connections"),
         "brokers" => ("inside the brokers", "directions, decrypted from TLS"),
-        _ => ("on the disks", "files of brokers and people"),
+        _ => ("on the disks", "files of brokers and people, during and after"),
     };
     let line = format!("  {name:18}  {readable_bytes} readable bytes in {bytes} bytes ({parts} {part})");
     if place.place == "brokers" {

@@ -2,10 +2,10 @@
 //!
 //! | | with `--home DIR` | without |
 //! |---|---|---|
-//! | database, lock, socket | `DIR/data/` | `$XDG_DATA_HOME/waxwing/` (`~/.local/share/waxwing/`) |
+//! | database, lock, socket | `DIR/data/` | `$XDG_DATA_HOME/waxwing/data/` (`~/.local/share/waxwing/data/`) |
 //! | key file | `DIR/keys/` | `$XDG_CONFIG_HOME/waxwing/keys/` (`~/.config/waxwing/keys/`) |
 //! | settings | `DIR/settings.json` | `$XDG_CONFIG_HOME/waxwing/settings.json` |
-//! | received files | `DIR/files/` | `~/Downloads/`, or `files/` beside the database |
+//! | received files | `DIR/files/` | `~/Downloads/`, or `~/.local/share/waxwing/files/` |
 
 use std::ffi::OsString;
 use std::fs;
@@ -40,11 +40,12 @@ impl Home {
     pub fn usual(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let user = absolute("HOME")?;
-        let data = absolute("XDG_DATA_HOME").unwrap_or_else(|| user.join(".local/share")).join("waxwing");
+        let share = absolute("XDG_DATA_HOME").unwrap_or_else(|| user.join(".local/share")).join("waxwing");
         let config = absolute("XDG_CONFIG_HOME").unwrap_or_else(|| user.join(".config")).join("waxwing");
         let downloads = user.join("Downloads");
-        let files = if downloads.is_dir() { downloads } else { data.join("files") };
-        Some(Self { keys: config.join("keys"), settings: config.join("settings.json"), files, data })
+        let files = if downloads.is_dir() { downloads } else { share.join("files") };
+        // Below `data`, so that the keys are outside of it even where both variables name one directory.
+        Some(Self { data: share.join("data"), keys: config.join("keys"), settings: config.join("settings.json"), files })
     }
 
     /// The directory of the database.
@@ -121,14 +122,14 @@ mod tests {
             Home::usual(move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
         };
         let plain = with(&[("HOME", "/nonexistent/alice")]).expect("a home");
-        assert_eq!(plain.data(), Path::new("/nonexistent/alice/.local/share/waxwing"));
+        assert_eq!(plain.data(), Path::new("/nonexistent/alice/.local/share/waxwing/data"));
         assert_eq!(plain.key_file(), Path::new("/nonexistent/alice/.config/waxwing/keys/wxkeys.cbor"));
         assert_eq!(plain.files(), Path::new("/nonexistent/alice/.local/share/waxwing/files"));
         let moved = with(&[("HOME", "/h"), ("XDG_DATA_HOME", "/d"), ("XDG_CONFIG_HOME", "not/absolute")]);
         let moved = moved.expect("a home");
         assert_eq!(
             (moved.data(), moved.settings()),
-            (Path::new("/d/waxwing"), Path::new("/h/.config/waxwing/settings.json"))
+            (Path::new("/d/waxwing/data"), Path::new("/h/.config/waxwing/settings.json"))
         );
         assert_eq!(with(&[]), None);
     }

@@ -1,5 +1,8 @@
 //! Joining, writing, reading, files, strangers.
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
 use waxwing::cli::Exit;
 
 use crate::harness::{Person, broker};
@@ -25,5 +28,88 @@ async fn two_people_join_by_link_and_converse() {
     let ran = alice.run(&["say", "bob", "hello bob"]).await;
     assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
     assert_eq!(bob.read().await, ["hello bob"]);
+
+    let history = alice.run(&["history", "bob"]).await;
+    assert_eq!(history.out.lines().count(), 2, "{history:?}");
+    assert!(history.out.contains("bob: hello alice") && history.out.contains("you: hello bob"), "{history:?}");
+    let contacts = alice.json(&["contacts"]).await;
+    assert_eq!(contacts[0]["contact"]["address"], "bob@north.example");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_arrives_privately_and_once() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let bob = Person::new();
+    assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
+    let content: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+    let path = bob.home.0.join("photo of us.jpg");
+    std::fs::write(&path, &content).expect("written");
+    let ran = bob.run(&["send", "alice", path.to_str().expect("text")]).await;
+    assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
+
+    let objects = alice.json(&["inbox"]).await;
+    let saved: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "file_saved").collect();
+    assert_eq!(saved.len(), 1, "{objects:?}");
+    let arrived = saved[0]["path"].as_str().expect("a path");
+    assert!(arrived.ends_with("/files/photo of us.jpg"), "{arrived}");
+    assert_eq!(std::fs::read(arrived).expect("there"), content);
+    let mode = std::fs::metadata(arrived).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let again = alice.json(&["inbox", "--all"]).await;
+    assert!(again.iter().all(|object| object["kind"] != "file_saved"), "fetched once: {again:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_waits_in_the_requests() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let mallory = Person::joined(&server, "mallory").await;
+    let ran = mallory.run(&["say", "alice@north.example", "buy this"]).await;
+    assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
+
+    let ran = alice.run(&["inbox"]).await;
+    assert_eq!(ran.out, "Nothing new.\n", "{ran:?}");
+    assert!(ran.err.contains("waxwing inbox --requests"), "{ran:?}");
+    assert!(alice.run(&[]).await.out.contains("waxwing inbox --requests"));
+    let ran = alice.run(&["inbox", "--requests"]).await;
+    assert!(ran.out.contains("buy this"), "{ran:?}");
+    assert!(ran.err.contains("waxwing contacts accept mallory@north.example"), "{ran:?}");
+    assert!(alice.json(&["contacts"]).await.is_empty());
+
+    assert_eq!(alice.run(&["contacts", "accept", "mallory@north.example"]).await.exit, Exit::Ok);
+    assert_eq!(alice.json(&["contacts"]).await[0]["contact"]["relation"], "accepted");
+    assert_eq!(alice.run(&["contacts", "rename", "mallory", "Molly"]).await.exit, Exit::Ok);
+    assert_eq!(alice.run(&["say", "Molly", "no"]).await.exit, Exit::Ok);
+    assert_eq!(alice.run(&["contacts", "block", "Molly"]).await.exit, Exit::Ok);
+    assert_eq!(mallory.run(&["say", "alice@north.example", "and this"]).await.exit, Exit::Ok);
+    let ran = alice.run(&["inbox", "--requests"]).await;
+    assert!(!ran.out.contains("and this"), "{ran:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_verify_each_other_by_number() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let bob = Person::new();
+    assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
+    assert_eq!(bob.run(&["say", "alice", "hello"]).await.exit, Exit::Ok);
+    assert_eq!(alice.read().await, ["hello"]);
+    assert_eq!(alice.run(&["say", "bob", "hello"]).await.exit, Exit::Ok);
+    let digits = |objects: Vec<Value>| objects[0]["number"]["digits"].as_str().expect("digits").to_owned();
+    let (at_alice, at_bob) =
+        (digits(alice.json(&["verify", "bob"]).await), digits(bob.json(&["verify", "alice"]).await));
+    assert_eq!(at_alice, at_bob);
+    let wrong = at_bob.replace(['0', '1'], "7");
+    assert_eq!(alice.run(&["verify", "bob", &wrong]).await.exit, Exit::Changed);
+    assert_eq!(alice.run(&["verify", "bob", &at_bob]).await.exit, Exit::Ok);
+    assert_eq!(bob.run(&["verify", "alice", "--number-matches"]).await.exit, Exit::Ok);
+    for (person, other) in [(&alice, "bob"), (&bob, "alice")] {
+        let contacts = person.json(&["contacts"]).await;
+        assert_eq!(contacts[0]["contact"]["identity"], "verified", "{other}");
+    }
     server.stop().await;
 }

@@ -3,3 +3,7 @@
 mod harness;
 
 mod conversation;
+mod demo;
+mod endings;
+mod processes;
+mod way;

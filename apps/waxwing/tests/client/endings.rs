@@ -1,0 +1,131 @@
+//! Exit codes, and what is said with them.
+
+use serde_json::json;
+use waxwing::cli::Exit;
+
+use crate::harness::{Person, broker};
+use crate::way::Way;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_be_reached_securely_gets_a_link() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let ran = alice.run(&["say", "carol@north.example", "hello"]).await;
+    assert_eq!(ran.exit, Exit::NotSecure, "{ran:?}");
+    assert!(ran.out.contains("cannot be reached securely yet, so nothing was sent"), "{ran:?}");
+    assert!(ran.out.contains("xmpp:"), "{ran:?}");
+    let ran = alice.run(&["say", "carol@north.example", "hello", "--json"]).await;
+    assert_eq!(ran.exit, Exit::NotSecure, "{ran:?}");
+    let object = ran.object();
+    assert_eq!((&object["version"], &object["state"]), (&json!(1), &json!("needs_invite")), "{object}");
+    assert!(object["link"].as_str().is_some_and(|link| link.starts_with("xmpp:")), "{object}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_account_every_command_says_what_to_do() {
+    let nobody = Person::new();
+    for line in [&["say", "bob", "hello"][..], &["inbox"], &["contacts"], &["invite"], &["history", "bob"]] {
+        let ran = nobody.run(line).await;
+        assert_eq!(ran.exit, Exit::NoAccount, "{line:?}: {ran:?}");
+        assert!(ran.err.contains("There is no account here yet"), "{line:?}: {ran:?}");
+    }
+    let ran = nobody.run(&[]).await;
+    assert_eq!(ran.exit, Exit::Ok);
+    assert!(ran.out.contains("waxwing join <link>"), "{ran:?}");
+    let ran = nobody.run(&["status", "--json"]).await;
+    assert_eq!((ran.exit, ran.object()["status"]["account"].clone()), (Exit::NoAccount, json!("none")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_used_is_a_usage_error() {
+    let nobody = Person::new();
+    for line in [
+        &["dance"][..],
+        &["say", "bob"],
+        &["join", "https://example.org"],
+        &["login", "not an address", "--password-file", "/dev/null"],
+        &["login", "alice@north.example"],
+        &["config", "set", "proxy", "tor"],
+        &["config", "get", "colour"],
+    ] {
+        let ran = nobody.run(line).await;
+        assert_eq!(ran.exit, Exit::Usage, "{line:?}: {ran:?}");
+        assert!(!ran.err.is_empty() && ran.out.is_empty(), "{line:?}: {ran:?}");
+    }
+    let ran = nobody.run(&["join", "nonsense", "--json"]).await;
+    assert_eq!(ran.object()["error"], "bad_input");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_confirmed_in_time_is_saved_and_sent_later() {
+    let server = broker("north.example").await;
+    let way = Way::to(&server).await;
+    let link = server.invite().await.expect("an invitation").link;
+    let alice = Person::new();
+    assert_eq!(alice.run(&["join", &way.over(&link), "--name", "alice"]).await.exit, Exit::Ok);
+    let bob = Person::joined(&server, "bob").await;
+    way.hold(true);
+    let ran = alice.run(&["say", "bob@north.example", "later", "--wait", "1"]).await;
+    assert_eq!(ran.exit, Exit::NotYetSent, "{ran:?}");
+    assert!(ran.out.starts_with("Saved. It will be sent"), "{ran:?}");
+    assert!(alice.run(&[]).await.out.contains("Something has still to be sent"));
+    assert_eq!(alice.run(&["inbox", "--wait", "1"]).await.exit, Exit::Offline);
+    way.hold(false);
+    assert_eq!(alice.run(&["say", "bob@north.example", "now"]).await.exit, Exit::Ok);
+    let ran = bob.run(&["inbox", "--requests"]).await;
+    assert_eq!((ran.out.matches("later").count(), ran.out.matches("now").count()), (1, 1), "{ran:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_are_changed_and_wrong_ones_refused() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let file = alice.home.0.join("password");
+    std::fs::write(&file, "a walnut lantern\n").expect("written");
+    let file = file.to_str().expect("text");
+    assert_eq!(alice.run(&["account", "password", "--password-file", file]).await.exit, Exit::Ok);
+    assert_eq!(alice.run(&["status"]).await.exit, Exit::Ok);
+
+    let ca = alice.home.0.join("ca.pem");
+    std::fs::write(&ca, &server.facts().ca_pem).expect("written");
+    let host = server.addresses().client.to_string();
+    let login = |password: &'static str| {
+        let (ca, host) = (ca.display().to_string(), host.clone());
+        async move {
+            let elsewhere = Person::new();
+            let file = elsewhere.home.0.join("password");
+            std::fs::write(&file, password).expect("written");
+            let file = file.to_str().expect("text");
+            let line = ["login", "alice@north.example", "--password-file", file, "--host", &host, "--ca-file", &ca];
+            let ran = elsewhere.run(&line).await;
+            (ran, elsewhere)
+        }
+    };
+    let (ran, _) = login("a walnut lamp").await;
+    assert_eq!(ran.exit, Exit::NoAccount, "{ran:?}");
+    assert!(ran.err.contains("do not fit"), "{ran:?}");
+    let (ran, elsewhere) = login("a walnut lantern").await;
+    assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
+    assert_eq!(ran.out.lines().next(), Some("Signed in as alice@north.example."));
+    assert_eq!(elsewhere.run(&["account", "delete"]).await.exit, Exit::Usage, "nobody can be asked");
+    assert_eq!(elsewhere.run(&["account", "delete", "--yes"]).await.exit, Exit::Ok);
+    assert_eq!(elsewhere.run(&["status"]).await.exit, Exit::NoAccount);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_the_one_of_the_link_is_refused() {
+    let (server, other) = (broker("north.example").await, broker("north.example").await);
+    let link = server.invite().await.expect("an invitation").link;
+    let ran = Person::new().run(&["join", &Way::to(&other).await.over(&link), "--name", "alice"]).await;
+    assert_eq!(ran.exit, Exit::NoAccount, "{ran:?}");
+    assert!(ran.err.contains("not the one that the link"), "{ran:?}");
+    let used = server.invite().await.expect("an invitation").link;
+    assert_eq!(Person::new().run(&["join", &used, "--name", "bob"]).await.exit, Exit::Ok);
+    let ran = Person::new().run(&["join", &used, "--name", "carol"]).await;
+    assert!(ran.exit == Exit::Failed && ran.err.contains("used or has expired"), "{ran:?}");
+    server.stop().await;
+    other.stop().await;
+}

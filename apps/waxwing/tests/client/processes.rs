@@ -1,0 +1,98 @@
+//! Several processes with one profile, and processes that are killed.
+
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+use waxwing::api::{Answer, Request};
+use waxwing::cli::Exit;
+use waxwing::runtime::Home;
+use waxwing::socket::Client;
+
+use crate::harness::{Person, broker};
+use crate::way::{Way, until};
+
+fn process(person: &Person, line: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_waxwing"))
+        .args(["--home", person.home_text()])
+        .args(line)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts")
+}
+
+/// Asks the engine of a running process.
+async fn ask(person: &Person, request: Request) -> Option<Answer> {
+    let mut client = Client::connect(&Home::at(&person.home.0).socket()).await.ok()?;
+    client.ask(&request).await.ok()
+}
+
+async fn is_online(person: &Person) -> bool {
+    matches!(ask(person, Request::Status).await, Some(Answer::Status { status }) if status.account == "online")
+}
+
+/// Alice behind a way that can be held up, and Bob, who have written to each other.
+async fn acquainted(server: &waxwingd::Server) -> (Person, Person, Way) {
+    let way = Way::to(server).await;
+    let link = server.invite().await.expect("an invitation").link;
+    let alice = Person::new();
+    assert_eq!(alice.run(&["join", &way.over(&link), "--name", "alice"]).await.exit, Exit::Ok);
+    let bob = Person::joined(server, "bob").await;
+    assert_eq!(bob.run(&["add", &alice.link().await]).await.exit, Exit::Ok);
+    assert_eq!(alice.run(&["inbox"]).await.exit, Exit::Ok);
+    assert_eq!(alice.run(&["say", "bob", "first"]).await.exit, Exit::Ok);
+    assert_eq!(bob.read().await, ["first"]);
+    (alice, bob, way)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn further_processes_use_the_engine_of_the_first() {
+    let server = broker("north.example").await;
+    let (alice, bob, _way) = acquainted(&server).await;
+    let mut following = process(&alice, &["inbox", "--follow", "--json"]);
+    until("alice follows", || is_online(&alice)).await;
+    let said = process(&alice, &["say", "bob", "over the socket"]).wait_with_output().await.expect("it ends");
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    assert_eq!(server.broker().core().session_count(), 1, "one session serves the whole profile");
+    assert_eq!(bob.read().await, ["over the socket"]);
+    let listed = alice.json(&["contacts"]).await;
+    assert_eq!(listed[0]["contact"]["name"], "bob");
+    following.kill().await.expect("killed");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c04_a_message_survives_kill_9_and_arrives_once() {
+    let server = broker("north.example").await;
+    let (alice, bob, way) = acquainted(&server).await;
+
+    // killed before the network has answered anything
+    way.hold(true);
+    let mut say = process(&alice, &["say", "bob", "second", "--wait", "60"]);
+    until("the message is saved", || async {
+        matches!(ask(&alice, Request::Status).await, Some(Answer::Status { status })
+            if status.waiting_count + status.queued_count == 1)
+    })
+    .await;
+    say.kill().await.expect("killed");
+    way.hold(false);
+    assert_eq!(alice.run(&["inbox"]).await.exit, Exit::Ok);
+    assert_eq!(bob.read().await, ["second"]);
+
+    // killed when the broker has it, and its confirmation is still on the way; another process waits for that
+    let mut following = process(&alice, &["inbox", "--follow"]);
+    until("alice follows", || is_online(&alice)).await;
+    way.hold(true);
+    let say = process(&alice, &["say", "bob", "third", "--wait", "60"]);
+    until("bob has it", || async { bob.run(&["inbox"]).await.out.contains("third") }).await;
+    following.kill().await.expect("killed");
+    way.hold(false);
+    let said = say.wait_with_output().await.expect("it ends");
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    assert_eq!(bob.read().await, [""; 0], "no repeat is shown");
+    let history = bob.run(&["history", "alice"]).await;
+    assert_eq!(history.out.matches("third").count(), 1, "{history:?}");
+    server.stop().await;
+}
