@@ -135,6 +135,11 @@ impl Device {
         self.prekeys.iter().filter(|prekey| prekey.used_by.is_empty()).count()
     }
 
+    /// How many used one-time prekeys are kept for a catch-up that is not complete.
+    pub fn used_prekey_count(&self) -> usize {
+        self.prekeys.len() - self.prekey_count()
+    }
+
     /// Replaces the signed prekey weekly, and refills the one-time prekeys to a hundred when fewer than fifty are left.
     ///
     /// Call it at every start and after every used prekey; commit, then publish if the bundle has changed.
@@ -204,7 +209,7 @@ impl Device {
         if let Some(prekey) = self.prekeys.iter_mut().find(|prekey| prekey.id == id) {
             prekey.used_by.push(ephemeral);
         }
-        if self.prekeys.len() - self.prekey_count() > MAX_USED_PREKEYS
+        if self.used_prekey_count() > MAX_USED_PREKEYS
             && let Some(oldest) = self.prekeys.iter().position(|prekey| !prekey.used_by.is_empty())
         {
             self.prekeys.remove(oldest);

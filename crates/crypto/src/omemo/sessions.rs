@@ -138,6 +138,13 @@ impl<P: Profile> SessionSet<P> {
         self.current.as_ref().map(|session| &session.peer)
     }
 
+    /// Whether every session was made with this identity key of ours. Those of another one must not be used any more: the
+    /// device that they belong to has been given up.
+    pub fn belongs_to(&self, own: &IdentityKey) -> bool {
+        let own = P::identity_bytes(own);
+        self.sessions().all(|session| own.as_ref() == Some(&session.own_bytes))
+    }
+
     /// Begins a new session; the current one is archived.
     ///
     /// Compare [`Bundle::identity`] with the pinned key first.
