@@ -21,5 +21,9 @@ mod stanzas;
 mod world;
 
 mod conversations;
+mod disks;
+mod hostile;
+mod network;
 mod schedules;
 mod secrecy;
+mod strangers;

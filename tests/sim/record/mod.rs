@@ -3,6 +3,7 @@
 pub(crate) mod ratchets;
 pub(crate) mod words;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use client::output::HttpRequest;
@@ -27,6 +28,9 @@ pub(crate) struct Record {
     /// What was asked for and uploaded over HTTPS.
     pub(crate) http: Vec<Vec<u8>>,
     pub(crate) between_brokers: Vec<BetweenBrokers>,
+    /// The ids of messages that came back with an error. An error is not kept for somebody who is away (RFC 6121
+    /// §8.5.2.2.4), so its receiver may never hear of it.
+    pub(crate) returned: BTreeSet<String>,
     /// What went wrong when.
     pub(crate) troubles: Vec<(Timestamp, String)>,
 }
@@ -39,7 +43,14 @@ impl Record {
         if crossing.kind == Kind::Server {
             let stanzas = crate::stanzas::parse(&crossing.bytes, xmpp::ns::SERVER).unwrap_or_default();
             let messages = stanzas.iter().filter(|stanza| stanza.name() == "message");
-            ids.extend(messages.filter_map(|message| message.attr("id").map(str::to_owned)));
+            for message in messages {
+                let Some(id) = message.attr("id") else { continue };
+                if message.attr("type") == Some("error") {
+                    self.returned.insert(id.to_owned());
+                } else {
+                    ids.push(id.to_owned());
+                }
+            }
         }
         self.between_brokers.extend(ids.iter().map(|id| BetweenBrokers { id: id.clone(), to: crossing.to }));
         ids
@@ -65,7 +76,7 @@ impl Record {
 
     /// Joins what each machine said to each other one, so that nothing is missed where bytes were sent in pieces.
     pub(crate) fn streams(&self) -> Vec<Vec<u8>> {
-        let mut streams: std::collections::BTreeMap<(Party, Party), Vec<u8>> = std::collections::BTreeMap::new();
+        let mut streams: BTreeMap<(Party, Party), Vec<u8>> = BTreeMap::new();
         for crossing in &self.crossings {
             streams.entry((crossing.from, crossing.to)).or_default().extend_from_slice(&crossing.bytes);
         }

@@ -43,6 +43,15 @@ impl Pipe {
         self.busy_until = Some(at);
         self.parcels.push_back((at, parcel));
     }
+
+    /// Throws away what is on its way, and returns the ids of the messages between brokers in it.
+    pub(crate) fn clear(&mut self) -> Vec<String> {
+        let ids = self.parcels.drain(..).filter_map(|(_, parcel)| match parcel {
+            Parcel::Bytes(_, ids) => Some(ids),
+            _ => None,
+        });
+        ids.flatten().collect()
+    }
 }
 
 /// The broker's session at one end.

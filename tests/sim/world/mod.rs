@@ -57,6 +57,8 @@ pub(crate) type Tamper = Box<dyn FnMut(&Crossing) -> Bytes>;
 pub(crate) enum Tls {
     /// As the dice say.
     Any,
+    /// TLS from the first byte.
+    Direct,
     /// In clear, and then STARTTLS.
     Upgraded,
 }

@@ -18,7 +18,7 @@ use super::site::{host_of, pin_of};
 use super::{Crossing, Party, Tls, World};
 
 /// A world that does so much without an end is broken.
-const STEPS_MAX: u64 = 2_000_000;
+const STEPS_MAX: u64 = 100_000;
 /// When nothing happens for so long, everything has settled.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -121,7 +121,9 @@ impl World {
                     }
                 }
             }
-            self.links.retain(|_, link| !link.ends.iter().all(End::is_gone));
+        }
+        for (_, mut link) in self.links.extract_if(.., |_, link| link.ends.iter().all(End::is_gone)) {
+            self.unprotected.extend(link.pipes.iter_mut().flat_map(Pipe::clear));
         }
     }
 
@@ -323,6 +325,7 @@ impl World {
     fn is_direct(&mut self) -> bool {
         match self.tls {
             Tls::Any => self.dice.once_in(2),
+            Tls::Direct => true,
             Tls::Upgraded => false,
         }
     }

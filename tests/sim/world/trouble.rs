@@ -60,11 +60,7 @@ impl World {
         let Some(link) = self.links.get_mut(&id) else { return };
         let parties = link.parties;
         for pipe in &mut link.pipes {
-            for (_, parcel) in pipe.parcels.drain(..) {
-                if let Parcel::Bytes(_, ids) = parcel {
-                    self.unprotected.extend(ids);
-                }
-            }
+            self.unprotected.extend(pipe.clear());
         }
         link.silent = false;
         self.tell(&format!("the connection of {parties:?} breaks"));
@@ -111,11 +107,9 @@ impl World {
     /// Notes what another broker has handed to this one, which dies, and what its user does not have: it was in the
     /// memory of a session. (Without a session it would be in the offline store.)
     fn note_in_memory(&mut self, site: usize) {
-        let has_session = |person: usize| {
-            self.links
-                .values()
-                .any(|link| link.parties == [Party::Person(person), Party::Site(site)] && !link.ends[1].is_gone())
-        };
+        // a connection that has just ended counts: what its session had was being written
+        let has_session =
+            |person: usize| self.links.values().any(|link| link.parties == [Party::Person(person), Party::Site(site)]);
         for person in (0..self.people.len()).filter(|person| has_session(*person)) {
             let received: BTreeSet<&str> = self.people[person]
                 .events
