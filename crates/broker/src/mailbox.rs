@@ -34,21 +34,23 @@ pub(crate) struct Delivery {
     pub(crate) claim: Claim,
     /// Messages keep their order across an overflow. Noted here, because asking a spliced frame reads its bytes again.
     is_message: bool,
+    /// It was sent to another server once, on a connection that died before the server had it for good.
+    pub(crate) is_repeat: bool,
 }
 
 impl Delivery {
     /// A stanza for which nobody waits, and which has no other place to go.
     pub(crate) fn new(frame: Frame) -> Self {
-        Self { frame, claim: Claim::None, is_message: false }
+        Self { frame, claim: Claim::None, is_message: false, is_repeat: false }
     }
 
     pub(crate) fn message(frame: Frame, claim: Claim) -> Self {
-        Self { frame, claim, is_message: true }
+        Self { frame, claim, is_message: true, is_repeat: false }
     }
 
-    /// A stanza for another server.
-    pub(crate) fn remote(frame: Frame, claim: Claim) -> Self {
-        Self { frame, claim, is_message: false }
+    /// A stanza for another server; says whether that was sent it before.
+    pub(crate) fn remote(frame: Frame, claim: Claim, is_repeat: bool) -> Self {
+        Self { frame, claim, is_message: false, is_repeat }
     }
 }
 

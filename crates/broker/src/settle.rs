@@ -3,14 +3,19 @@
 //! With XEP-0198 the broker promises a sender that what it acknowledged is safe, even if the broker is killed the next
 //! moment. A message counts as settled once every receiving session has it for good (acknowledged it, or had it written
 //! to its socket where it does not speak XEP-0198), or once it lies in the offline store, or once a rule has bounced or
-//! dropped it. A ticket follows one message through that. It exists only while a sender waits for it: messages from
-//! clients without XEP-0198 and from other servers have none.
+//! dropped it. A message to another server is settled when that server has acknowledged it, or when it is written where
+//! that server does not speak XEP-0198. A ticket follows one message through that. It exists only while a sender waits for
+//! it: messages from clients and servers without XEP-0198 have none. [`Unsettled`] is what a session keeps of them.
+
+mod unsettled;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use xmpp::xml::Frame;
 
 use crate::mailbox::Mailbox;
+
+pub(crate) use unsettled::{Sender, Unsettled};
 
 /// One live message whose sender will ask whether it is safe.
 pub(crate) struct Ticket {
@@ -45,7 +50,8 @@ impl Ticket {
         Arc::new(Self { state: Mutex::new(State::Live { holders }), frame, account, sender })
     }
 
-    /// For a message to another server: it is settled when it is written to that server's connection.
+    /// For a message to another server: it is settled when that server has acknowledged it, or when it is written to one
+    /// that does not.
     pub(crate) fn remote(frame: Frame, sender: Arc<Mailbox>) -> Arc<Self> {
         Self::new(frame, None, 1, sender)
     }

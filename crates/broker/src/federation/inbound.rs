@@ -14,8 +14,10 @@ use xmpp::xml::{Frame, Splice};
 use super::{Question, Verdicts};
 use crate::core::Place;
 use crate::environment::Wake;
+use crate::mailbox::{Bounds, Mailbox};
 use crate::route::{self, MessageType, Stanza};
 use crate::session::{Output, Then};
+use crate::settle::{Sender, Ticket, Unsettled};
 use crate::{Broker, Core, pipeline};
 
 /// A connection on which another server sends.
@@ -26,6 +28,12 @@ pub struct InboundSession {
     verdicts: Arc<Verdicts>,
     /// A domain has been proved.
     is_authenticated: bool,
+    /// The peer speaks XEP-0198.
+    acks: bool,
+    /// Stanzas that the peer's `h` does not cover yet.
+    unsettled: Unsettled,
+    /// Where their receivers wake us; nothing is left in it.
+    mailbox: Arc<Mailbox>,
     last_heard: Timestamp,
     read_pause: Option<Timestamp>,
     starts_tls: bool,
@@ -53,8 +61,11 @@ impl Broker {
         super::ServerSession::Inbound(Box::new(InboundSession {
             stream: Responder::new(Arc::clone(&core.federation.streams), transport, Seed::new(seed)),
             certificate,
+            mailbox: Arc::new(Mailbox::new(Arc::clone(&wake), Bounds { count: 0, bytes: 0 })),
             verdicts: Arc::new(Verdicts::new(wake)),
             is_authenticated: false,
+            acks: false,
+            unsettled: Unsettled::new(Sender::Server),
             last_heard: now,
             read_pause: None,
             starts_tls: false,
@@ -77,7 +88,7 @@ impl InboundSession {
         self.turn().await;
     }
 
-    /// Verdicts about dialback keys have come in.
+    /// Verdicts about dialback keys have come in, or receivers have messages for good.
     pub(super) async fn handle_wake(&mut self) {
         for (claim, verdict) in self.verdicts.take() {
             self.is_authenticated |= verdict == DialbackVerdict::Valid;
@@ -90,8 +101,13 @@ impl InboundSession {
         self.is_authenticated
     }
 
-    pub(super) fn handle_timeout(&mut self) {
-        if self.next_timeout().is_some_and(|at| at <= self.core.env.now()) {
+    pub(super) async fn handle_timeout(&mut self) {
+        let now = self.core.env.now();
+        if self.unsettled.store_at().is_some_and(|at| at <= now) {
+            self.unsettled.store(&self.core).await;
+            self.settle();
+        }
+        if !self.over && self.silence_ends() <= now {
             if self.is_authenticated {
                 self.stream.close(); // idle, and in order (XEP-0478)
             } else {
@@ -112,9 +128,14 @@ impl InboundSession {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+        let silence = self.silence_ends();
+        (!self.over).then(|| self.unsettled.store_at().map_or(silence, |at| at.min(silence)))
+    }
+
+    /// When the peer has been silent for too long.
+    fn silence_ends(&self) -> Timestamp {
         let limits = &self.core.config.limits;
-        let patience = if self.is_authenticated { limits.server_idle } else { limits.pre_auth };
-        (!self.over).then(|| self.last_heard + patience)
+        self.last_heard + if self.is_authenticated { limits.server_idle } else { limits.pre_auth }
     }
 
     pub(super) fn read_pause(&self) -> Option<Timestamp> {
@@ -142,22 +163,40 @@ impl InboundSession {
                     let verdict = dialback::is_ours(&self.core.federation.dialback_secret, &request);
                     self.stream.dialback_verified(&request, verdict);
                 }
+                ResponderEvent::AcksEnabled => self.acks = true,
                 ResponderEvent::Stanza(frame) => self.handle_stanza(&frame).await,
                 ResponderEvent::Ended(_) => self.over = true,
                 _ => {}
             }
         }
+        self.settle();
+    }
+
+    /// Tells the stream how many of the peer's stanzas are settled.
+    fn settle(&mut self) {
+        let settled = self.unsettled.take_settled(&self.mailbox);
+        self.stream.handled(settled);
+    }
+
+    /// Takes responsibility for a stanza of the peer.
+    async fn handle_stanza(&mut self, frame: &Frame) {
+        let ticket = self.take_stanza(frame).await;
+        let store_at = self.core.env.now() + self.core.config.limits.settle_grace;
+        let settled = self.unsettled.push(ticket, &self.mailbox, store_at);
+        self.stream.handled(settled);
     }
 
     /// The stream has checked that `from` is of a proved domain and `to` of one of ours (attack row X08).
-    async fn handle_stanza(&mut self, frame: &Frame) {
+    async fn take_stanza(&mut self, frame: &Frame) -> Option<Arc<Ticket>> {
         let address = |name| frame.attr(name).and_then(|text| Jid::parse(&text).ok());
         let (Some(from), Some(to)) = (address("from"), address("to")) else {
-            return self.stream.fail(StreamCondition::ImproperAddressing);
+            self.stream.fail(StreamCondition::ImproperAddressing);
+            return None;
         };
         // checked once more, where it would matter most: nobody but us speaks for our domains
         if self.core.place(&from) != Place::Remote(from.domainpart()) || self.core.is_own_domain(from.domainpart()) {
-            return self.stream.fail(StreamCondition::InvalidFrom);
+            self.stream.fail(StreamCondition::InvalidFrom);
+            return None;
         }
         self.read_pause = self.core.federation.rates.charge(from.domainpart(), self.core.env.now());
         let for_clients = |splice: Splice| splice.to_stream(ns::CLIENT);
@@ -171,7 +210,8 @@ impl InboundSession {
         match judged {
             Ok(judged) if is_message => {
                 let message_type = MessageType::of(frame.attr("type").as_deref());
-                route::message(&self.core, Stanza { frame: judged, from, to }, message_type, None).await;
+                let waiting = self.acks.then_some(&self.mailbox);
+                return route::message(&self.core, Stanza { frame: judged, from, to }, message_type, waiting).await;
             }
             Ok(_) => {
                 let frame = for_clients(frame.splice()).finish();
@@ -182,5 +222,6 @@ impl InboundSession {
                 route::bounce(&self.core, &Stanza { frame, from, to }, &error);
             }
         }
+        None
     }
 }

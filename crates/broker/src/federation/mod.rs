@@ -5,6 +5,9 @@
 //! answer every request with [`Broker::dialled`] or [`Broker::dial_failed`]. Which domain a peer is, is proved by its
 //! certificate (chain or configured pin) or by dialback over a connection whose certificate verifies; a stanza in the name
 //! of any other domain ends its stream (attack row X08).
+//!
+//! Where both ends speak XEP-0198, a stanza is the sender's until the receiver has it for good: what a connection had not
+//! acknowledged when it died is sent once more on the next one, with the same ids.
 
 mod inbound;
 mod outbound;
@@ -176,12 +179,16 @@ impl Federation {
     /// Queues a stanza (of a client stream) from a domain of ours, and asks for a connection if there is none.
     pub(crate) fn queue_from(&self, core: &Core, local: &str, remote: &str, frame: Frame, claim: Claim) {
         let pair = Pair { local: local.into(), remote: remote.into() };
-        let route = self.route(core, &pair);
-        match route.mailbox.post(Delivery::remote(frame, claim)) {
+        self.queue_delivery(core, &pair, Delivery::remote(frame, claim, false));
+    }
+
+    fn queue_delivery(&self, core: &Core, pair: &Pair, delivery: Delivery) {
+        let route = self.route(core, pair);
+        match route.mailbox.post(delivery) {
             Ok(()) => {}
             // it ended this moment: another try opens a new one
             Err(Refused::Closed(delivery)) => {
-                let again = self.route(core, &pair).mailbox.post(delivery);
+                let again = self.route(core, pair).mailbox.post(delivery);
                 if let Err(Refused::Closed(delivery) | Refused::Full(delivery)) = again {
                     give_back(core, delivery, Condition::RemoteServerTimeout);
                 }

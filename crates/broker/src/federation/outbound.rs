@@ -9,6 +9,7 @@ use xmpp::stanza::Condition;
 use xmpp::stream::s2s::{DialbackVerdict, Initiator, InitiatorConfig, InitiatorEvent};
 use xmpp::stream::{Ending, PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
 use xmpp::time::Timestamp;
+use xmpp::xml::Frame;
 
 use super::{DialRequest, Pair, Question, Route, ServerSession, fail_route, give_back, lock};
 use crate::environment::Wake;
@@ -29,11 +30,23 @@ pub struct OutboundSession {
     is_authorized: bool,
     /// Dialback questions that are asked and not answered.
     asked: Vec<Question>,
-    /// Sent in this turn, not yet written to the socket.
-    unwritten: VecDeque<Delivery>,
+    /// Sent, and not with the peer for good, oldest first.
+    sent: VecDeque<Sent>,
     deadline: Timestamp,
+    /// When a peer that acknowledges nothing counts as dead.
+    ack_deadline: Option<Timestamp>,
     starts_tls: bool,
     over: bool,
+}
+
+/// A stanza that was sent. A peer with XEP-0198 has it for good when it says so, another when it is written to the socket.
+struct Sent {
+    claim: Claim,
+    bytes: usize,
+    /// It had been sent on an earlier connection already.
+    is_repeat: bool,
+    /// Kept here only where the stream does not keep it (without XEP-0198).
+    frame: Option<Frame>,
 }
 
 impl fmt::Debug for OutboundSession {
@@ -67,8 +80,9 @@ impl Broker {
             is_open: false,
             is_authorized: false,
             asked: Vec::new(),
-            unwritten: VecDeque::new(),
+            sent: VecDeque::new(),
             deadline,
+            ack_deadline: None,
             starts_tls: false,
             over: false,
             core,
@@ -95,10 +109,11 @@ impl OutboundSession {
     }
 
     pub(super) fn handle_timeout(&mut self) {
-        if self.over || self.deadline > self.core.env.now() {
+        let now = self.core.env.now();
+        if self.over || self.next_timeout().is_some_and(|at| at > now) {
             return;
         }
-        if self.is_authorized {
+        if self.is_authorized && self.deadline <= now {
             self.stream.close(); // idle
             self.end(Condition::RemoteServerTimeout);
         } else {
@@ -109,17 +124,34 @@ impl OutboundSession {
 
     /// What was sent is with the socket: for a peer without acknowledgements that is as good as it gets.
     pub(super) fn handle_written(&mut self) {
-        let (mut count, mut bytes) = (0, 0);
-        for delivery in self.unwritten.drain(..) {
-            count += 1;
-            bytes += delivery.frame.len();
-            if let Claim::Live(ticket) = delivery.claim {
+        if !self.stream.has_acks() {
+            self.land(self.sent.len());
+        }
+    }
+
+    /// The peer has the oldest `count` stanzas for good.
+    fn land(&mut self, count: usize) {
+        let (mut landed, mut bytes) = (0, 0);
+        for sent in self.sent.drain(..count.min(self.sent.len())) {
+            landed += 1;
+            bytes += sent.bytes;
+            if let Claim::Live(ticket) = sent.claim {
                 ticket.arrived();
             }
         }
-        if count > 0 {
-            self.route.mailbox.landed(count, bytes);
+        if landed > 0 {
+            self.route.mailbox.landed(landed, bytes);
         }
+        if self.sent.is_empty() {
+            self.sent = VecDeque::new(); // an idle connection keeps no memory
+        }
+    }
+
+    /// When a peer that has something to acknowledge and does not counts as dead: it may wait for one of its own clients
+    /// first, which it gives up no later than we would.
+    fn expect_acks(&mut self) {
+        let waits = self.stream.has_acks() && !self.sent.is_empty();
+        self.ack_deadline = waits.then(|| self.core.env.now() + 2 * self.core.config.limits.ack_timeout);
     }
 
     pub(super) fn take_output(&mut self) -> Output {
@@ -133,10 +165,10 @@ impl OutboundSession {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {
-        (!self.over).then_some(self.deadline)
+        (!self.over).then(|| self.ack_deadline.map_or(self.deadline, |at| at.min(self.deadline)))
     }
 
-    /// The connection is gone. What was not written is tried once more on a new one.
+    /// The connection is gone. What the peer does not have for good is tried once more on a new one.
     pub(super) fn closed(mut self) {
         self.end(Condition::RemoteServerTimeout); // it was there: whoever waits may try again
     }
@@ -176,6 +208,10 @@ impl OutboundSession {
                 self.is_open = true;
                 self.deadline = self.core.env.now() + self.core.config.limits.server_idle;
             }
+            InitiatorEvent::Acknowledged(count) => {
+                self.land(count);
+                self.expect_acks();
+            }
             InitiatorEvent::Refused { .. } => {
                 self.stream.close();
                 self.end(Condition::RemoteServerNotFound);
@@ -206,10 +242,16 @@ impl OutboundSession {
             let Mail::Stanza(delivery) = mail else { continue };
             let frame = delivery.frame.splice().to_stream(ns::SERVER).finish();
             if self.stream.send(&frame) {
-                self.unwritten.push_back(delivery);
+                let Delivery { frame, claim, is_repeat, .. } = delivery;
+                let bytes = frame.len();
+                let frame = (!self.stream.has_acks()).then_some(frame);
+                self.sent.push_back(Sent { claim, bytes, is_repeat, frame });
             } else {
                 give_back(&self.core, delivery, Condition::RemoteServerNotFound);
             }
+        }
+        if self.ack_deadline.is_none() {
+            self.expect_acks();
         }
     }
 
@@ -233,10 +275,25 @@ impl OutboundSession {
             Mail::Stanza(delivery) => Some(delivery),
             Mail::Notice(_) => None,
         });
-        for delivery in std::mem::take(&mut self.unwritten).into_iter().chain(queued) {
-            let (local, remote) = (&self.pair.local, &self.pair.remote);
-            self.core.federation.queue_from(&self.core, local, remote, delivery.frame, delivery.claim);
+        let (back, mut again): (Vec<_>, Vec<_>) = self.take_sent().partition(|delivery| delivery.is_repeat);
+        for delivery in back {
+            give_back(&self.core, delivery, condition);
         }
+        again.iter_mut().for_each(|delivery| delivery.is_repeat = true);
+        for delivery in again.into_iter().chain(queued) {
+            self.core.federation.queue_delivery(&self.core, &self.pair, delivery);
+        }
+    }
+
+    /// Takes what was sent and is not with the peer for good, oldest first, as stanzas of a client stream.
+    fn take_sent(&mut self) -> impl Iterator<Item = Delivery> + use<> {
+        // with XEP-0198 the stream kept the frames, in the same order
+        let mut unacked = self.stream.take_unacked().into_iter();
+        std::mem::take(&mut self.sent).into_iter().filter_map(move |sent| {
+            let kept = || unacked.next().map(|frame| frame.splice().to_stream(ns::CLIENT).finish());
+            let frame = sent.frame.or_else(kept)?;
+            Some(Delivery::remote(frame, sent.claim, sent.is_repeat))
+        })
     }
 }
 

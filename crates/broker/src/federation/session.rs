@@ -43,7 +43,7 @@ impl ServerSession {
     /// The time of [`ServerSession::next_timeout`] has come.
     pub async fn handle_timeout(&mut self) {
         match self {
-            Self::Inbound(session) => session.handle_timeout(),
+            Self::Inbound(session) => session.handle_timeout().await,
             Self::Outbound(session) => session.handle_timeout(),
         }
     }

@@ -21,16 +21,9 @@ impl ClientSession {
                 // counted all the same: the client may switch acknowledgements on later (XEP-0198 §3)
                 return self.stream.handled(1);
             }
-            match ticket.filter(|ticket| !ticket.is_safe()) {
-                None if bound.unsettled.is_empty() => self.stream.handled(1),
-                None => bound.unsettled.push_back(None),
-                open => {
-                    let by = self.core.env.now() + self.core.config.limits.settle_grace;
-                    bound.settle_at = Some(bound.settle_at.map_or(by, |at| at.min(by)));
-                    bound.handle.mailbox.set_settling(true);
-                    bound.unsettled.push_back(open);
-                }
-            }
+            let store_at = self.core.env.now() + self.core.config.limits.settle_grace;
+            let settled = bound.unsettled.push(ticket, &bound.handle.mailbox, store_at);
+            self.stream.handled(settled);
         }
     }
 

@@ -14,6 +14,7 @@ use super::{Bound, ClientSession, OfflineReading, Phase};
 use crate::accounts::PreAuth;
 use crate::mailbox::{Bounds, Mailbox, Notice};
 use crate::registry::SessionHandle;
+use crate::settle::{Sender, Unsettled};
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, VerifierRow};
 
 /// The longest that a login is delayed after failures; a connection has 30 s for all of it.
@@ -146,8 +147,7 @@ impl Bound {
             handle,
             last_to: None,
             acks: false,
-            unsettled: std::collections::VecDeque::new(),
-            settle_at: None,
+            unsettled: Unsettled::new(Sender::Client),
             in_flight: std::collections::VecDeque::new(),
             done_rows: Vec::new(),
             offline: OfflineReading::Idle,

@@ -41,7 +41,7 @@ use crate::environment::Wake;
 use crate::mailbox::{Claim, Mail, Notice};
 use crate::rate::TokenBucket;
 use crate::registry::SessionHandle;
-use crate::settle::Ticket;
+use crate::settle::Unsettled;
 use crate::{Broker, Core};
 
 /// What the program does after writing.
@@ -94,10 +94,8 @@ struct Bound {
     last_to: Option<(Box<str>, Jid)>,
     /// The client speaks XEP-0198.
     acks: bool,
-    /// Stanzas from the client that its `h` does not cover yet, oldest first.
-    unsettled: VecDeque<Option<Arc<Ticket>>>,
-    /// When live messages are written to disk for this sender's sake.
-    settle_at: Option<Timestamp>,
+    /// Stanzas from the client that its `h` does not cover yet.
+    unsettled: Unsettled,
     /// Stanzas to the client that it does not have for good, oldest first.
     in_flight: VecDeque<InFlight>,
     /// Rows of the offline store that the client has for good and that are to be deleted.

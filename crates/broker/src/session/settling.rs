@@ -1,8 +1,5 @@
 //! What the client's `h` covers, and the clocks of a session.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use xmpp::ns;
 use xmpp::stanza;
 use xmpp::stream::StreamCondition;
@@ -10,8 +7,6 @@ use xmpp::time::Timestamp;
 use xmpp::xml::{Element, Frame};
 
 use super::{ClientSession, Phase};
-use crate::offline::{self, Kept};
-use crate::settle::Ticket;
 
 /// Namespace of pings (XEP-0199).
 const NS_PING: &str = "urn:xmpp:ping";
@@ -20,49 +15,8 @@ impl ClientSession {
     /// Tells the stream how many of the client's stanzas are settled, oldest first.
     pub(super) fn settle(&mut self) {
         let Phase::Bound(bound) = &mut self.phase else { return };
-        let mut settled = 0;
-        while bound.unsettled.front().is_some_and(|t| t.as_ref().is_none_or(|t| t.is_safe())) {
-            bound.unsettled.pop_front();
-            settled += 1;
-        }
+        let settled = bound.unsettled.take_settled(&bound.handle.mailbox);
         self.stream.handled(settled);
-        if bound.unsettled.is_empty() && bound.settle_at.take().is_some() {
-            bound.unsettled = std::collections::VecDeque::new(); // an idle session keeps no memory
-            bound.handle.mailbox.set_settling(false);
-        }
-    }
-
-    /// Writes to disk what receivers have not acknowledged in time, so that the sender need not wait for them.
-    async fn store_unsettled(&mut self) {
-        let Phase::Bound(bound) = &mut self.phase else { return };
-        let mut open: HashMap<Box<str>, Vec<Arc<Ticket>>> = HashMap::new();
-        for ticket in bound.unsettled.iter().flatten() {
-            if let Some(account) = ticket.account.clone()
-                && ticket.begin_store()
-            {
-                open.entry(account).or_default().push(Arc::clone(ticket));
-            }
-        }
-        for (account, tickets) in open {
-            let frames: Vec<Frame> = tickets.iter().map(|ticket| ticket.frame.clone()).collect();
-            // one commit for each receiver, however many messages
-            let kept = offline::keep_all(&self.core, &account, &frames).await;
-            let kept = kept.unwrap_or_else(|_| vec![Kept::Full; tickets.len()]);
-            let mut needless = Vec::new();
-            for (ticket, kept) in tickets.iter().zip(kept) {
-                match kept {
-                    Kept::Row(seq) => needless.extend(ticket.stored(seq)),
-                    // a rule says that it is not kept, so nobody waits for it
-                    Kept::NotWorth => ticket.placed(),
-                    // it stays live; the sender's `h` waits for the receiver
-                    Kept::NoAccount | Kept::Full => ticket.store_failed(),
-                }
-            }
-            // the receiver was faster than the disk; a row too many would only be a repetition
-            let _ = offline::delete(&self.core, &account, &needless).await;
-        }
-        // what no store can take (it is for another server, say) settles when it is written there, which wakes us
-        bound.settle_at = None;
     }
 
     /// Returns when [`ClientSession::handle_timeout`] is to be called, unless something happens before.
@@ -76,7 +30,7 @@ impl ClientSession {
                     Some(since) => since + limits.ack_timeout,
                     None => self.last_heard + limits.client_idle,
                 };
-                Some(bound.settle_at.map_or(silence, |at| at.min(silence)))
+                Some(bound.unsettled.store_at().map_or(silence, |at| at.min(silence)))
             }
             Phase::Over => None,
         }
@@ -84,15 +38,15 @@ impl ClientSession {
 
     pub(super) async fn check_timers(&mut self) {
         let now = self.core.env.now();
-        match &self.phase {
+        match &mut self.phase {
             Phase::Login(login) if login.deadline <= now => {
                 self.stream.fail(StreamCondition::ConnectionTimeout);
                 self.phase = Phase::Over;
             }
             Phase::Login(_) => self.release_held_login().await,
             Phase::Bound(bound) => {
-                if bound.settle_at.is_some_and(|at| at <= now) {
-                    self.store_unsettled().await;
+                if bound.unsettled.store_at().is_some_and(|at| at <= now) {
+                    bound.unsettled.store(&self.core).await;
                 }
                 self.check_silence(now).await;
             }

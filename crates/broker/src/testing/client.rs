@@ -82,6 +82,15 @@ impl TestClient {
         self.stream.send(&frame, id);
     }
 
+    /// Takes the broker's session away from the link: it lingers, and hears of nothing, until the caller ends it.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn leave_unread(&mut self) -> ClientSession {
+        self.session.take().expect("the client is connected")
+    }
+
     /// Brings what was sent to the broker, and nothing else; [`super::World::settle`] does the rest.
     pub fn deliver(&mut self) {
         if let Some(bytes) = self.stream.poll_output()

@@ -54,14 +54,24 @@ impl Link {
         self.ends.iter().any(|end| end.domain == domain)
     }
 
+    /// The broker of a domain is gone without a word, and the other one has noticed.
+    pub(super) fn lose(self, domain: &str) {
+        for end in self.ends {
+            if let Some(session) = end.session.filter(|_| end.domain != domain) {
+                run(session.closed());
+            }
+        }
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.ends.iter().all(|end| end.session.is_none())
     }
 
-    pub(super) fn pump(&mut self) -> bool {
+    /// Moves bytes; what the far end answers stays with it while `mute`.
+    pub(super) fn pump(&mut self, mute: bool) -> bool {
         let [near, far] = &mut self.ends;
         let sent = near.pump_into(far);
-        far.pump_into(near) || sent
+        (!mute && far.pump_into(near)) || sent
     }
 
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {

@@ -108,6 +108,12 @@ fn tls(peer: Option<&str>) -> TlsFacts {
     }
 }
 
+/// The TLS facts of a connection on which the other end shows a certificate for a domain, or none.
+#[must_use]
+pub fn facts_of(shown: Option<&str>) -> TlsFacts {
+    tls(shown)
+}
+
 /// The made-up key hash of a server's certificate, for pins.
 #[must_use]
 pub fn spki_of(domain: &str) -> [u8; 32] {
@@ -133,6 +139,8 @@ pub struct World {
     unreachable: Vec<String>,
     /// Whether servers show certificates when they open connections.
     pub certificates: Certificates,
+    /// Whether servers that were dialled say nothing, though they hear everything.
+    pub servers_are_mute: bool,
 }
 
 impl World {
@@ -153,6 +161,7 @@ impl World {
             links: Vec::new(),
             unreachable: Vec::new(),
             certificates: Certificates::Shown,
+            servers_are_mute: false,
         };
         for domain in domains {
             let mut config = BrokerConfig::new(*domain);
@@ -255,7 +264,7 @@ impl World {
                 busy |= client.pump();
             }
             for link in &mut self.links {
-                busy |= link.pump();
+                busy |= link.pump(self.servers_are_mute);
             }
             self.links.retain(|link| !link.is_over());
             if !busy {
@@ -313,11 +322,16 @@ impl World {
         for client in self.clients.iter_mut().filter(|client| client.domain == domain) {
             client.lose_server();
         }
-        self.links.retain(|link| !link.touches(domain));
+        let (lost, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.links).into_iter().partition(|link| link.touches(domain));
+        self.links = kept;
         let at = self.sites.iter().position(|site| site.config.domain == domain);
         let at = at.expect("the test names a broker that it has made");
         let (config, disk) = (self.sites[at].config.clone(), Arc::clone(&self.sites[at].disk));
         self.sites[at].broker = self.start(&config, &disk);
+        for link in lost {
+            link.lose(domain);
+        }
     }
 
     /// Makes a domain impossible to reach, or possible again.

@@ -2,6 +2,8 @@
 
 mod crash;
 mod federation;
+mod hostile;
+mod federation_acks;
 mod limits;
 mod offline;
 mod presence;

@@ -4,7 +4,10 @@
 
 use std::collections::VecDeque;
 
-use crate::xml::Frame;
+use super::Misbehaviour;
+use crate::ns;
+use crate::stanza::Condition;
+use crate::xml::{Element, Frame};
 
 /// What can be wrong with an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,17 @@ pub(super) fn parse_h(element: &Frame) -> Result<u32, AckError> {
     // `parse` alone would take a leading plus sign
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits).ok_or(AckError::NotANumber)
+}
+
+/// The answer to what cannot be switched on, or not now. Resumption is not offered, so who tries it is told to begin anew
+/// (XEP-0198 §6).
+pub(super) fn failed(request: &Frame) -> Result<Element, Misbehaviour> {
+    let condition = match request.name() {
+        "enable" => Condition::UnexpectedRequest,
+        "resume" => Condition::FeatureNotImplemented,
+        _ => return Err(Misbehaviour::UnexpectedElement),
+    };
+    Ok(Element::new("failed", ns::SM).with_child(Element::new(condition.as_str(), ns::STANZA_ERRORS)))
 }
 
 /// The stanzas that the peer has not acknowledged, each with what the caller wants to know about it.
@@ -116,8 +130,9 @@ pub(super) struct Handled {
     handled: u64,
     /// What had been received when acknowledgements were enabled; `None` until then.
     enabled_at: Option<u64>,
-    /// The peer asked for an acknowledgement when this many had been received.
-    asked_at: Option<u64>,
+    /// What had been received at the first and at the last question that is not answered. The last alone would move ahead
+    /// of a busy stream for ever.
+    asked_at: Option<(u64, u64)>,
 }
 
 impl Handled {
@@ -136,16 +151,18 @@ impl Handled {
 
     /// The peer wants to know.
     pub(super) fn asked(&mut self) {
-        self.asked_at = Some(self.received);
+        let first = self.asked_at.map_or(self.received, |(first, _)| first);
+        self.asked_at = Some((first, self.received));
     }
 
-    /// The `h` to send, once everything received before the question has been handled. An answer before that would
+    /// The `h` to send, once everything received before the first open question has been handled. An answer before that would
     /// tell the peer nothing, and it might not ask again.
     pub(super) fn take_answer(&mut self) -> Option<u32> {
-        if self.handled < self.asked_at? {
+        let (first, last) = self.asked_at?;
+        if self.handled < first {
             return None;
         }
-        self.asked_at = None;
+        self.asked_at = (self.handled < last).then_some((last, last));
         Some(self.h())
     }
 
@@ -159,8 +176,6 @@ impl Handled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ns;
-    use crate::xml::Element;
 
     fn frame() -> Frame {
         Frame::from_element(&Element::new("message", ns::CLIENT), ns::CLIENT)
@@ -234,6 +249,23 @@ mod tests {
         assert_eq!((handled.take_answer(), handled.take_answer()), (Some(2), None));
         handled.handle(100);
         assert_eq!(handled.h(), 3);
+    }
+
+    /// On a stream that never rests there is always something unhandled at the last question.
+    #[test]
+    fn a_busy_stream_is_answered_all_the_same() {
+        let mut handled = Handled::default();
+        handled.enable();
+        handled.received_one();
+        for before in 1..10 {
+            handled.asked();
+            handled.received_one();
+            handled.asked();
+            handled.handle(1);
+            assert_eq!(handled.take_answer(), Some(before));
+        }
+        handled.handle(1);
+        assert_eq!((handled.take_answer(), handled.take_answer()), (Some(10), None));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::sasl::server::{AwaitClientFinal, ServerExchange};
 use crate::sasl::{ChannelBindings, Mechanism, Offer};
-use crate::stanza::{Condition, Kind, StanzaError};
-use crate::stream::ack::{Handled, Unacked, parse_h};
+use crate::stanza::{Kind, StanzaError};
+use crate::stream::ack::{self, Handled, Unacked, parse_h};
 use crate::stream::header::Header;
 use crate::stream::wire::{Incoming, Wire};
 use crate::stream::{Misbehaviour, Seed, StreamCondition, StreamError, TlsFacts, Transport};
@@ -410,15 +410,8 @@ impl Responder {
         Ok(None)
     }
 
-    /// XEP-0198 §6. Resumption is not offered yet, so a client that tries it is told to bind.
     fn write_ack_failure(&mut self, frame: &Frame) -> Result<(), StreamError> {
-        let condition = match frame.name() {
-            "enable" => Condition::UnexpectedRequest,
-            "resume" => Condition::FeatureNotImplemented,
-            _ => return Err(Misbehaviour::UnexpectedElement.into()),
-        };
-        let failed = Element::new("failed", ns::SM).with_child(Element::new(condition.as_str(), ns::STANZA_ERRORS));
-        self.wire.write_element(&failed);
+        self.wire.write_element(&ack::failed(frame)?);
         Ok(())
     }
 }

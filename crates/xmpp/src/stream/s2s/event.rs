@@ -57,6 +57,9 @@ pub enum ResponderEvent {
     DialbackKey(DialbackKey),
     /// Another server asks whether a key is ours. Answer with `dialback_verified`.
     DialbackVerify(DialbackVerify),
+    /// The peer wants acknowledgements (XEP-0198): from now on every stanza counts, and is covered by what the caller
+    /// says with `handled`.
+    AcksEnabled,
     /// A stanza, from a proved domain to a local one.
     Stanza(Frame),
     /// The stream is over. Write what `poll_output` returns and close the connection.
@@ -132,6 +135,8 @@ pub enum InitiatorEvent {
         /// Its reason.
         verdict: DialbackVerdict,
     },
+    /// The peer has taken responsibility for so many more of the stanzas that were sent, the oldest first (XEP-0198).
+    Acknowledged(usize),
     /// The answer to `verify`.
     DialbackVerified {
         /// What was asked; the key is left empty.

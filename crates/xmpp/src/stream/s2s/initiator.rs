@@ -1,6 +1,6 @@
 //! The sending end of a server stream.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use super::dialback::{self, Dialback, DialbackVerdict, DialbackVerify};
 use super::event::{InitiatorConfig, InitiatorEvent};
 use crate::ns;
 use crate::stanza::Condition;
+use crate::stream::ack::{Unacked, parse_h};
 use crate::stream::c2s::Features;
 use crate::stream::header::Header;
 use crate::stream::wire::{Incoming, Wire};
@@ -30,6 +31,19 @@ enum State {
     Open,
 }
 
+/// Stanzas that are sent before an acknowledgement is asked for; the end of a turn asks in any case.
+const ACK_REQUEST_EVERY: u32 = 32;
+
+/// Whether the peer acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Acks {
+    /// It does not, or was not asked yet.
+    Off,
+    /// `<enable/>` is sent; stanzas wait for the answer.
+    Asked,
+    On,
+}
+
 /// The sending end of a server stream.
 ///
 /// See [`InitiatorEvent`] for what it asks and reports.
@@ -49,6 +63,10 @@ pub struct Initiator {
     asked: BTreeSet<(String, String)>,
     /// Verifications without an answer: from, to, id.
     verifying: BTreeSet<(String, String, String)>,
+    acks: Acks,
+    unacked: Unacked<()>,
+    /// Accepted pairs that the caller has not heard of, because it is not settled whether the peer acknowledges.
+    unreported: VecDeque<(String, String)>,
 }
 
 impl Initiator {
@@ -71,6 +89,9 @@ impl Initiator {
             pairs: BTreeSet::new(),
             asked: BTreeSet::new(),
             verifying: BTreeSet::new(),
+            acks: Acks::Off,
+            unacked: Unacked::new(),
+            unreported: VecDeque::new(),
         };
         if initiator.secure {
             initiator.state = State::AskCertificate;
@@ -122,6 +143,11 @@ impl Initiator {
                 State::AwaitTls | State::AwaitCertificate => return None,
                 _ => {}
             }
+            if self.acks != Acks::Asked
+                && let Some((from, to)) = self.unreported.pop_front()
+            {
+                return Some(InitiatorEvent::Authorized { from, to });
+            }
             let outcome = match self.wire.poll() {
                 Some(Incoming::Header(header)) => self.handle_header(&header),
                 Some(Incoming::Frame(frame)) => self.handle_frame(&frame),
@@ -135,8 +161,12 @@ impl Initiator {
         }
     }
 
-    /// Everything to write now, in one piece.
+    /// Everything to write now, in one piece. Call it once, after the events and stanzas of a turn: it ends with a request
+    /// for acknowledgement where stanzas were sent.
     pub fn poll_output(&mut self) -> Option<Bytes> {
+        if self.unacked.unrequested() > 0 {
+            self.request_ack();
+        }
         self.wire.take_output()
     }
 
@@ -152,13 +182,44 @@ impl Initiator {
         }
     }
 
-    /// Sends a stanza of an authorized pair; returns whether it was taken.
+    /// Sends a stanza of an authorized pair; returns whether it was taken. With acknowledgements on, the stream keeps it
+    /// until the peer has it: see [`Initiator::take_unacked`].
     pub fn send(&mut self, frame: &Frame) -> bool {
-        let may = !self.pairs.is_empty() && self.wire.is_open();
-        if may {
-            self.wire.write_frame(frame);
+        let may = !self.pairs.is_empty() && self.acks != Acks::Asked && self.wire.is_open();
+        if !may {
+            return false;
         }
-        may
+        self.wire.write_frame(frame);
+        if self.acks == Acks::On {
+            self.unacked.push((), frame.clone());
+            if self.unacked.unrequested() >= ACK_REQUEST_EVERY {
+                self.request_ack(); // a peer that reads slowly has something to say before it is through
+            }
+        }
+        true
+    }
+
+    /// Whether the peer acknowledges stanzas (XEP-0198); does not change after [`InitiatorEvent::Authorized`].
+    #[must_use]
+    pub fn has_acks(&self) -> bool {
+        self.acks == Acks::On
+    }
+
+    /// The number and the size in bytes of the stanzas that the peer has not acknowledged. The caller bounds it by what it
+    /// sends.
+    #[must_use]
+    pub fn unacked(&self) -> (usize, usize) {
+        (self.unacked.len(), self.unacked.bytes())
+    }
+
+    /// Takes what the peer has not acknowledged, oldest first: after the end of the stream it is sent again or goes back.
+    pub fn take_unacked(&mut self) -> Vec<Frame> {
+        self.unacked.take().into_iter().map(|((), frame)| frame).collect()
+    }
+
+    fn request_ack(&mut self) {
+        self.unacked.requested();
+        self.wire.write("<r xmlns='urn:xmpp:sm:3'/>");
     }
 
     /// Whether stanzas may be sent from this local domain to this remote one.
@@ -266,6 +327,7 @@ impl Initiator {
             }
             State::AwaitExternal if frame.is("failure", ns::SASL) => Ok(self.opened()),
             State::Open if frame.ns() == ns::DIALBACK => self.handle_dialback(frame),
+            State::Open if frame.ns() == ns::SM => self.handle_ack_element(frame),
             State::Open if frame.is("features", ns::STREAM) => Ok(None),
             _ => Err(Misbehaviour::UnexpectedElement.into()),
         }
@@ -299,8 +361,8 @@ impl Initiator {
         self.state = State::Open;
         let (from, to) = (self.config.from.clone(), self.config.to.clone());
         if self.authenticated {
-            self.pairs.insert((from.clone(), to.clone()));
-            return Some(InitiatorEvent::Authorized { from, to });
+            self.authorized((from, to));
+            return None;
         }
         if !self.config.authenticate {
             return Some(InitiatorEvent::Opened);
@@ -331,13 +393,40 @@ impl Initiator {
         if !self.asked.remove(&pair) {
             return Ok(None);
         }
-        let (from, to) = pair.clone();
-        Ok(Some(match verdict {
+        Ok(match verdict {
             DialbackVerdict::Valid => {
-                self.pairs.insert(pair);
-                InitiatorEvent::Authorized { from, to }
+                self.authorized(pair);
+                None
             }
-            DialbackVerdict::Invalid | DialbackVerdict::Error(_) => InitiatorEvent::Refused { from, to, verdict },
-        }))
+            DialbackVerdict::Invalid | DialbackVerdict::Error(_) => {
+                let (from, to) = pair;
+                Some(InitiatorEvent::Refused { from, to, verdict })
+            }
+        })
+    }
+
+    /// The peer takes stanzas of this pair. The first one is the time to ask for acknowledgements (XEP-0198 §3).
+    fn authorized(&mut self, pair: (String, String)) {
+        if self.pairs.is_empty() && self.features.acks() {
+            self.wire.write("<enable xmlns='urn:xmpp:sm:3'/>");
+            self.acks = Acks::Asked;
+        }
+        self.pairs.insert(pair.clone());
+        self.unreported.push_back(pair);
+    }
+
+    fn handle_ack_element(&mut self, frame: &Frame) -> Result<Option<InitiatorEvent>, StreamError> {
+        match (frame.name(), self.acks) {
+            ("enabled", Acks::Asked) => self.acks = Acks::On,
+            ("failed", Acks::Asked) => self.acks = Acks::Off,
+            // no stanza comes this way, so none was handled
+            ("r", Acks::On) => self.wire.write("<a xmlns='urn:xmpp:sm:3' h='0'/>"),
+            ("a", Acks::On) => {
+                let count = self.unacked.acknowledge(parse_h(frame)?)?.len();
+                return Ok((count > 0).then_some(InitiatorEvent::Acknowledged(count)));
+            }
+            _ => return Err(Misbehaviour::UnexpectedElement.into()),
+        }
+        Ok(None)
     }
 }

@@ -12,6 +12,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::sasl::SaslCondition;
 use crate::stanza::{Condition, Kind};
+use crate::stream::ack::{self, AckError, Handled, parse_h};
 use crate::stream::header::Header;
 use crate::stream::wire::{Incoming, Wire};
 use crate::stream::{Misbehaviour, Seed, StreamCondition, StreamError, TlsFacts, Transport};
@@ -52,6 +53,9 @@ pub struct Responder {
     pairs: BTreeSet<(String, String)>,
     /// Dialback claims that the caller has not answered.
     asked: BTreeSet<(String, String)>,
+    /// The peer has switched acknowledgements on.
+    acks: bool,
+    handled: Handled,
 }
 
 impl Responder {
@@ -75,6 +79,8 @@ impl Responder {
             authenticated: None,
             pairs: BTreeSet::new(),
             asked: BTreeSet::new(),
+            acks: false,
+            handled: Handled::default(),
         }
     }
 
@@ -124,8 +130,11 @@ impl Responder {
         }
     }
 
-    /// Everything to write now, in one piece.
+    /// Everything to write now, in one piece. Call it once, after the events of a turn.
     pub fn poll_output(&mut self) -> Option<Bytes> {
+        if let Some(h) = self.handled.take_answer() {
+            self.write_ack(h);
+        }
         self.wire.take_output()
     }
 
@@ -150,7 +159,7 @@ impl Responder {
                 self.wire.set_limits(self.config.limits);
             }
             // XEP-0220 §2.2.1: with nothing proved there is no reason to keep the stream
-            DialbackVerdict::Invalid if self.pairs.is_empty() && self.authenticated.is_none() => self.wire.close(),
+            DialbackVerdict::Invalid if !self.has_proof() => self.wire.close(),
             DialbackVerdict::Invalid | DialbackVerdict::Error(_) => {}
         }
     }
@@ -187,8 +196,17 @@ impl Responder {
         &self.stream_id
     }
 
-    /// Closes the stream; `Ended` follows when the peer has closed its side.
+    /// Says that the caller has taken responsibility for `count` more stanzas, in the order in which they came.
+    pub fn handled(&mut self, count: u32) {
+        self.handled.handle(count);
+    }
+
+    /// Closes the stream, after telling the peer what has been handled (XEP-0198 §4); `Ended` follows when the peer has
+    /// closed its side.
     pub fn close(&mut self) {
+        if self.acks {
+            self.write_ack(self.handled.h());
+        }
         self.wire.close();
     }
 
@@ -250,6 +268,8 @@ impl Responder {
             );
         }
         xml.push_str("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
+        // there are no other features after dialback, so this is said before it can be used (XEP-0198 §3)
+        xml.push_str("<sm xmlns='urn:xmpp:sm:3'/>");
         let limits = if self.authenticated.is_some() { self.config.limits } else { self.config.pre_auth_limits };
         xml.push_str(&crate::stream::limits_feature(limits, self.config.idle_seconds));
         xml.push_str("</stream:features>");
@@ -272,6 +292,7 @@ impl Responder {
                 ns::SERVER => self.handle_stanza(frame).map(Some),
                 ns::DIALBACK => self.handle_dialback(&frame),
                 ns::SASL => self.handle_sasl(&frame),
+                ns::SM => self.handle_ack_element(&frame),
                 ns::TLS => {
                     self.wire.write("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
                     Err(Misbehaviour::TlsTwice.into())
@@ -289,7 +310,7 @@ impl Responder {
         if Kind::of(frame.name(), frame.ns()).is_none() {
             return Err(Misbehaviour::UnexpectedElement.into());
         }
-        if self.authenticated.is_none() && self.pairs.is_empty() {
+        if !self.has_proof() {
             return Err(Misbehaviour::NotAuthenticated.into());
         }
         let (from, to) = (frame.attr("from"), frame.attr("to"));
@@ -305,7 +326,36 @@ impl Responder {
                 return Err(Misbehaviour::ForeignFrom.into());
             }
         }
+        self.handled.received_one();
         Ok(ResponderEvent::Stanza(frame))
+    }
+
+    /// Acknowledgements, once any domain is proved (XEP-0198 §3).
+    fn handle_ack_element(&mut self, frame: &Frame) -> Result<Option<ResponderEvent>, StreamError> {
+        match (frame.name(), self.acks) {
+            ("enable", false) if self.has_proof() => {
+                self.wire.write("<enabled xmlns='urn:xmpp:sm:3'/>");
+                self.acks = true;
+                self.handled.enable();
+                return Ok(Some(ResponderEvent::AcksEnabled));
+            }
+            ("enable", true) => return Err(Misbehaviour::AcksTwice.into()),
+            ("r", true) => self.handled.asked(),
+            ("a", true) => match parse_h(frame)? {
+                0 => {} // no stanza goes this way
+                h => return Err(AckError::HandledTooMany { h, sent: 0 }.into()),
+            },
+            _ => self.wire.write_element(&ack::failed(frame)?),
+        }
+        Ok(None)
+    }
+
+    fn write_ack(&mut self, h: u32) {
+        self.wire.write(&format!("<a xmlns='{}' h='{h}'/>", ns::SM));
+    }
+
+    fn has_proof(&self) -> bool {
+        self.authenticated.is_some() || !self.pairs.is_empty()
     }
 
     fn handle_sasl(&mut self, frame: &Frame) -> Result<Option<ResponderEvent>, StreamError> {

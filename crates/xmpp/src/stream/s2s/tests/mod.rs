@@ -1,5 +1,6 @@
 //! Both ends of server streams against each other, and hand-written peers against each end.
 
+mod acks;
 mod authenticated;
 mod dialback_flow;
 mod spoofing;
