@@ -2,7 +2,6 @@
 
 mod crash;
 mod federation;
-mod hostile;
 mod federation_acks;
 mod limits;
 mod offline;
