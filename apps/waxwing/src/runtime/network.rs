@@ -33,11 +33,27 @@ impl Network {
         Ok(Self { dialler, authorities })
     }
 
-    /// Connects to a server.
+    /// Connects to a server: to the addresses of the plan one after the other, or to what DNS knows.
     pub(super) async fn dial(&self, plan: &ConnectPlan) -> Result<Link, ConnectFailure> {
-        let target = Target::new(&plan.domain, Service::Client).at(plan.addresses.iter().flat_map(endpoints));
+        if plan.addresses.is_empty() {
+            return self.dial_at(plan, Vec::new()).await.map_err(|error| failure(&error));
+        }
+        let mut first = None;
+        for endpoint in plan.addresses.iter().flat_map(endpoints) {
+            match self.dial_at(plan, vec![endpoint]).await.map_err(|error| failure(&error)) {
+                Ok(link) => return Ok(link),
+                // It speaks TLS and is somebody else: not to be asked again in clear.
+                Err(ConnectFailure::NotTrusted) => return Err(ConnectFailure::NotTrusted),
+                Err(failure) => first = first.or(Some(failure)),
+            }
+        }
+        Err(first.unwrap_or(ConnectFailure::Unreachable))
+    }
+
+    async fn dial_at(&self, plan: &ConnectPlan, at: Vec<Endpoint>) -> Result<Link, DialError> {
+        let target = Target::new(&plan.domain, Service::Client).at(at);
         let tls = ClientTls::new(Service::Client, self.trust(&plan.identity));
-        self.dialler.connect_link(&target, &tls, None).await.map_err(|error| failure(&error))
+        self.dialler.connect_link(&target, &tls, None).await
     }
 
     /// HTTPS by the same way.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use client::command::{Login, Outcome, Password, Proof, Reply, RequestId};
 use client::engine::Engine;
-use client::event::MessageId;
+use client::event::{AccountState, MessageId};
 use client::output::{Endpoint, HttpId, HttpMethod, HttpRequest, Output, SaveFile};
 use client::{Command, CommandError, EngineError};
 use net::clock::SystemClock;
@@ -27,7 +27,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 const FILE_BYTES_MAX: u64 = client::files::FILE_BYTES_MAX;
 
 /// How long what is under way may take when the program ends, and how often that is looked at.
-const LEAVE_MAX: Duration = Duration::from_secs(3);
+const LEAVE_MAX: Duration = Duration::from_secs(5);
 const LEAVE_STEP: Duration = Duration::from_millis(20);
 
 type Answering = oneshot::Sender<Result<Answer, Refusal>>;
@@ -38,6 +38,7 @@ struct Shell {
     home: Home,
     line: Option<Line>,
     lines: u64,
+    is_connecting: bool,
     reports: mpsc::Sender<(u64, Report)>,
     web_reports: mpsc::UnboundedSender<web::Report>,
     /// Requests that the engine answers later.
@@ -62,6 +63,7 @@ pub(super) fn spawn(profile: Profile, home: Home) -> Running {
         home,
         line: None,
         lines: 0,
+        is_connecting: false,
         reports,
         web_reports,
         waiting: HashMap::new(),
@@ -94,7 +96,7 @@ impl Shell {
         let mut leaving: Option<Instant> = None;
         loop {
             self.settle().await;
-            if leaving.is_some_and(|until| self.engine.is_settled() || until <= Instant::now()) {
+            if leaving.is_some_and(|until| self.is_settled() || until <= Instant::now()) {
                 break;
             }
             let sleep = if leaving.is_some() { LEAVE_STEP } else { self.sleep() };
@@ -123,6 +125,11 @@ impl Shell {
         if let Some(line) = self.line.take() {
             line.close().await;
         }
+    }
+
+    /// Whether nothing is under way that is worth waiting for: what was asked for while connecting leaves after that.
+    fn is_settled(&self) -> bool {
+        !self.is_connecting && self.engine.is_settled()
     }
 
     fn sleep(&self) -> Duration {
@@ -223,6 +230,9 @@ impl Shell {
     }
 
     fn tell(&mut self, event: client::Event) {
+        if let client::Event::Account(state) = &event {
+            self.is_connecting = *state == AccountState::Connecting;
+        }
         if let client::Event::Done { request, outcome } = event {
             let Some(answering) = self.waiting.remove(&request) else { return };
             let answer = match outcome {
