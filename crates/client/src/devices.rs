@@ -21,6 +21,10 @@ use crate::tables::{self, ContactRow, DeviceListRow, DeviceTrustCode, PeerDevice
 /// A list that is older is fetched again before anything is sent (security-design §2.8).
 const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Both lists are asked for together. A list that shows up so much later than the first one was held back, and what it names
+/// is not there at first sight.
+const FIRST_SIGHT: Duration = Duration::from_secs(10 * 60);
+
 /// How far a fetch is. What has never been asked for has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fetch {
@@ -185,7 +189,12 @@ impl Engine {
         let own_device = self.device.as_ref().map(crypto::omemo::Device::id);
         let contact = self.contact_row(&own, who).await?;
         let mut seen = self.list_row(who).await?;
-        let first_time = seen_ms(&seen, version) == 0;
+        let now = self.now();
+        if seen.first_seen_ms == 0 {
+            seen.first_seen_ms = now.as_millis();
+        }
+        let first_sight = now.since(xmpp::time::Timestamp::from_millis(seen.first_seen_ms)) <= FIRST_SIGHT;
+        let first_time = seen_ms(&seen, version) == 0 && first_sight;
         let mut rows = self.device_rows(who).await?;
         let mut tx = self.store.transaction();
         let mut news = false;
@@ -202,12 +211,15 @@ impl Engine {
                 Version::Omemo2 => row.listed_omemo2 = listed,
                 Version::Legacy => row.listed_legacy = listed,
             }
-            self.put_device_row(&mut tx, row)?;
+            if row.is_worth_keeping() {
+                self.put_device_row(&mut tx, row)?;
+            } else {
+                tx.delete(&tables::PEER_DEVICE.row(&self.person_owner(who)?, &row.id.to_be_bytes()));
+            }
         }
-        let now = self.now().as_millis();
         match version {
-            Version::Omemo2 => seen.omemo2_seen_ms = now,
-            Version::Legacy => seen.legacy_seen_ms = now,
+            Version::Omemo2 => seen.omemo2_seen_ms = now.as_millis(),
+            Version::Legacy => seen.legacy_seen_ms = now.as_millis(),
         }
         tables::save(&mut tx, &tables::DEVICE_LIST.row(&tables::owner(&own, &[]), who.as_str().as_bytes()), &seen);
         tx.commit().await?;

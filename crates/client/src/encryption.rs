@@ -88,7 +88,12 @@ impl Engine {
     /// Takes what waits for a person as far as it goes: fetches what is missing, seals what can be sealed.
     pub(crate) async fn advance(&mut self, who: &BareJid) -> Result<(), EngineError> {
         let waiting = self.waiting_for(who).await?;
-        if waiting.is_empty() || !self.is_online() || !self.fetches.own_device_checked {
+        if waiting.is_empty() {
+            // What was fetched is in the store, with its age. Remembered here it would never grow old.
+            self.fetches.forget(who);
+            return Ok(());
+        }
+        if !self.is_online() || !self.fetches.own_device_checked {
             return Ok(());
         }
         match self.readiness(who).await? {

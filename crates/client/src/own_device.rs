@@ -143,7 +143,8 @@ impl Engine {
     pub(crate) async fn publish_if_due(&mut self) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
         let row = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?;
-        if row.is_some_and(|row| row.publish_due) && self.is_online() {
+        // Before the comparison, what is here may be older than what is published there.
+        if row.is_some_and(|row| row.publish_due) && self.is_online() && self.fetches.own_device_checked {
             self.fetches.published.clear();
             for version in Version::STRONGEST_FIRST {
                 self.publish_bundle(version, 0);

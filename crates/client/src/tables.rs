@@ -218,6 +218,9 @@ pub(crate) struct DeviceListRow {
     pub(crate) omemo2_seen_ms: i64,
     #[prost(int64, tag = "4")]
     pub(crate) legacy_seen_ms: i64,
+    /// When the first of them was seen.
+    #[prost(int64, tag = "5")]
+    pub(crate) first_seen_ms: i64,
 }
 
 /// A device of somebody, or another one of the own account.

@@ -27,6 +27,11 @@ impl PeerDeviceRow {
         self.listed_omemo2 || self.listed_legacy
     }
 
+    /// Whether anything is known of the device but that a list once named it. Else servers could fill the store with ids.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        self.is_listed() || !self.identity.is_empty() || self.used_omemo2
+    }
+
     /// The pinned key, when there is one.
     pub(crate) fn pinned(&self) -> Option<IdentityKey> {
         let bytes: [u8; 32] = self.identity.as_slice().try_into().ok()?;

@@ -26,6 +26,8 @@ use content::{Context, Said};
 struct Aftermath {
     version: Version,
     device: u32,
+    /// The person's list names the device.
+    is_listed: bool,
     reply: Option<ReplyDue>,
     used_prekey: bool,
 }

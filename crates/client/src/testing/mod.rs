@@ -1,6 +1,7 @@
 //! A world in memory for tests: people with engines, one server behind them all, a clock that stands still until told.
 
 mod server;
+mod stalling;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -24,6 +25,7 @@ use crate::event::{Content, Event, Message, MessageId, MessageState};
 use crate::output::{HttpFailure, HttpMethod, HttpOutcome, HttpRequest, Output, SaveFile};
 
 pub(crate) use server::Server;
+use stalling::{Stalled, StallingBackend};
 
 /// The key of every server.
 pub(crate) const PIN: [u8; 32] = [7; 32];
@@ -52,6 +54,8 @@ pub(crate) fn tls() -> TlsFacts {
 /// Somebody with a machine.
 pub(crate) struct Person {
     pub(crate) backend: MemoryBackend,
+    /// Whether the disk takes for ever to write.
+    pub(crate) stalled: Stalled,
     seed: u64,
     starts: u64,
     engine: Option<Engine>,
@@ -80,6 +84,7 @@ impl World {
         let seed = self.seed * 1000 + self.people.len() as u64;
         self.people.push(Person {
             backend: MemoryBackend::new(),
+            stalled: Stalled::default(),
             seed,
             starts: 0,
             engine: None,
@@ -105,7 +110,7 @@ impl World {
         // Randomness never repeats, not even after a crash.
         let random = Arc::new(SeededRandom::new(who.seed * 1_000_003 + who.starts));
         let env = Environment::new(clock, random.clone());
-        let backend = Arc::new(who.backend.clone());
+        let backend = Arc::new(StallingBackend { inner: who.backend.clone(), stalled: who.stalled.clone() });
         let engine = block_on(async {
             let store = Store::open(backend, master, instance, random).await?;
             Engine::open(store, env, origin).await

@@ -48,6 +48,8 @@ pub(crate) struct Server {
     pub(crate) hidden: Vec<(String, String)>,
     /// How requests about nodes of these accounts fail.
     pub(crate) failing: BTreeMap<String, Condition>,
+    /// How requests about nodes of these names fail, whoever owns them.
+    pub(crate) failing_nodes: Vec<(String, Condition)>,
     /// How messages to these accounts bounce.
     pub(crate) bouncing: BTreeMap<String, Condition>,
     pub(crate) tamper: Option<Tamper>,
@@ -80,6 +82,7 @@ impl Server {
             messages: Vec::new(),
             hidden: Vec::new(),
             failing: BTreeMap::new(),
+            failing_nodes: Vec::new(),
             bouncing: BTreeMap::new(),
             tamper: None,
             refuses_options: false,
@@ -362,6 +365,9 @@ impl Server {
                 Ok(PubSubAnswer::Published { node, id }.to_element())
             }
             PubSub::Items { node, ids, .. } => {
+                if let Some((_, condition)) = self.failing_nodes.iter().find(|(failing, _)| *failing == node) {
+                    return Err(*condition);
+                }
                 let hidden = self.hidden.iter().any(|(who, hidden)| who == owner.as_str() && node.starts_with(hidden));
                 let items = account.nodes.get(&node).filter(|_| !hidden).ok_or(Condition::ItemNotFound)?;
                 let wanted = |item: &&Item| ids.is_empty() || item.id.as_ref().is_some_and(|id| ids.contains(id));

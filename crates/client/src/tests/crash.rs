@@ -2,11 +2,17 @@
 //! twice.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
+use std::task::{Context, Waker};
 
+use crypto::omemo::Omemo2;
 use store::backend::memory::Fault;
-use xep::omemo::Encrypted;
+use store::block_on;
+use xep::omemo::{Encrypted, Version};
+use xmpp::jid::BareJid;
 
 use crate::command::Command;
+use crate::output::Output;
 use crate::testing::World;
 
 /// Every key element that was ever sent: the same ratchet key for two different messages would show as two stanzas with
@@ -118,6 +124,33 @@ fn c04_a_copied_store_becomes_a_new_device() {
     assert_eq!(world.received(bob), ["before"], "what was said is kept");
 }
 
+/// Whatever an engine says while or after a commit that has not ended: the server still has the message.
+#[test]
+fn c04_nothing_is_acknowledged_before_it_is_committed() {
+    let (mut world, alice, bob) = World::alice_and_bob(46);
+    world.say(alice, "bob", "before");
+    world.command_only(alice, Command::Say { who: "bob".into(), text: "not yet saved".into() }).unwrap();
+    while let Some(output) = world.engine(alice).poll_output() {
+        if let Output::Bytes(bytes) = output {
+            world.server.handle_bytes(alice, &bytes);
+        }
+    }
+    let arriving = world.server.poll_output(bob).expect("the message, and the question for its acknowledgement");
+
+    world.people[bob].stalled.set(true);
+    let given_up = {
+        let mut call = pin!(world.engine(bob).handle_bytes(&arriving));
+        call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    };
+    assert!(given_up, "the commit is under way");
+    world.people[bob].stalled.set(false);
+    // Leaving politely tells the server what has been handled (XEP-0198 §4).
+    world.command(bob, Command::GoOffline).unwrap();
+    assert_eq!(world.received(bob), ["before"]);
+    world.command(bob, Command::GoOnline).unwrap();
+    assert_eq!(world.received(bob), ["before", "not yet saved"]);
+}
+
 #[test]
 fn a_full_disk_is_told_and_loses_nothing() {
     let (mut world, alice, bob) = World::alice_and_bob(43);
@@ -158,4 +191,38 @@ fn a_used_prekey_that_is_still_published_is_no_sign_of_a_backup() {
         world.restart(bob);
     }
     assert_eq!(world.device_ids("bob@south.example"), before);
+}
+
+/// A stranger's session leaves no contact behind, so that nothing would find it when the keys are renewed.
+#[test]
+fn c04_sessions_of_strangers_do_not_outlive_the_device_either() {
+    let (mut world, alice, _) = World::alice_and_bob(47);
+    let carol = world.join("carol", "south.example");
+    world.server.tamper = Some(Box::new(|_| Vec::new()));
+    world.say(carol, "alice@north.example", "lost on its way");
+    world.server.tamper = None;
+    let (alices, carols) = (world.device_ids("alice@north.example")[0], world.device_ids("carol@south.example")[0]);
+    let (own, her) = (BareJid::parse("alice@north.example").unwrap(), BareJid::parse("carol@south.example").unwrap());
+    block_on(world.engine(carol).send_empty(&own, alices, Version::Omemo2)).unwrap();
+    block_on(world.engine(carol).handle_timeout()).unwrap();
+    world.settle();
+    let ready = |world: &mut World| {
+        let now = world.engine(alice).now_secs();
+        block_on(world.engine(alice).sessions::<Omemo2>(&her, carols)).unwrap().is_ready(now)
+    };
+    assert!(ready(&mut world));
+    assert!(world.contact(alice, "carol@south.example").is_none());
+    world.kill(alice);
+    world.start(alice, crate::engine::Origin::Copied).unwrap();
+    assert!(!ready(&mut world));
+}
+
+#[test]
+fn a_used_prekey_is_erased_as_soon_as_nothing_can_wait_for_it() {
+    let (mut world, alice, _) = World::alice_and_bob(48);
+    let used = |world: &mut World| world.engine(alice).device.as_ref().unwrap().used_prekey_count();
+    assert_eq!(used(&mut world), 0, "bob's greeting came while alice was online");
+    let carol = world.join("carol", "south.example");
+    world.say(carol, "alice@north.example", "takes another");
+    assert_eq!(used(&mut world), 0);
 }

@@ -8,6 +8,7 @@ mod downgrade;
 mod origins;
 mod people;
 mod repair;
+mod trust;
 
 #[test]
 fn an_engine_and_its_futures_move_between_threads() {

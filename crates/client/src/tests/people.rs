@@ -66,6 +66,20 @@ fn removed_people_are_forgotten_with_what_was_said() {
 }
 
 #[test]
+fn a_file_that_waits_for_a_removed_person_is_forgotten_too() {
+    let (mut world, alice, _) = World::alice_and_bob(59);
+    let rows = |world: &World| world.people[alice].backend.raw_rows().len();
+    world.command(alice, Command::GoOffline).unwrap();
+    let bytes = vec![7u8; 3 * 1024 * 1024].into();
+    let before = rows(&world);
+    let send = Command::SendFile { who: "bob".into(), name: "photo.jpg".into(), media_type: None, bytes };
+    world.command(alice, send).unwrap();
+    assert!(rows(&world) >= before + 3, "the file waits in pieces");
+    world.command(alice, Command::Remove { who: "bob".into() }).unwrap();
+    assert!(rows(&world) <= before);
+}
+
+#[test]
 fn both_see_the_same_number_and_verify_by_it() {
     let (mut world, alice, bob) = World::alice_and_bob(54);
     world.say(alice, "bob", "hi");

@@ -1,0 +1,195 @@
+//! What a server or a forged link can do to trust: nothing that the user is not told of.
+
+use std::time::Duration;
+
+use store::block_on;
+use xep::omemo::{DeviceList, Encrypted, Version};
+use xep::pubsub::{Event as PubSubEvent, Item};
+use xep::uri::Link;
+use xmpp::jid::BareJid;
+use xmpp::stanza::Condition;
+use xmpp::xml::Element;
+
+use crate::command::{Command, Proof, Reply};
+use crate::event::{MessageState, PersonTrust};
+use crate::testing::World;
+
+const BOB: &str = "bob@south.example";
+/// After this, device lists are fetched again.
+const A_DAY: Duration = Duration::from_secs(25 * 60 * 60);
+
+/// Alice and bob have talked; eve has a device, which servers may show as one of bob's.
+struct Scene {
+    world: World,
+    alice: usize,
+    bob: usize,
+    bobs_device: u32,
+    ghost: u32,
+    /// A link of eve's, with her keys.
+    eves_link: Link,
+}
+
+impl Scene {
+    fn new(seed: u64) -> Self {
+        let (mut world, alice, bob) = World::alice_and_bob(seed);
+        let eve = world.join("eve", "south.example");
+        let eves_link = Link::parse(&world.invite_of(eve)).unwrap();
+        world.say(alice, "bob", "hi");
+        world.say(bob, "alice", "hi");
+        let (bobs_device, ghost) = (world.device_ids(BOB)[0], world.device_ids("eve@south.example")[0]);
+        Self { world, alice, bob, bobs_device, ghost, eves_link }
+    }
+
+    /// Bob's server shows these devices as his.
+    fn list(&mut self, devices: &[u32]) {
+        let eves = self.world.server.nodes("eve@south.example").clone();
+        let nodes = self.world.server.nodes(BOB);
+        for version in Version::STRONGEST_FIRST {
+            let list = DeviceList::of_ids(devices.iter().copied()).to_element(version);
+            nodes.insert(version.devices_node().to_owned(), vec![Item::new(Version::DEVICES_ITEM, list)]);
+            let bundles = nodes.entry(version.bundle_node(self.ghost)).or_default();
+            let item = version.bundle_item(self.ghost);
+            bundles.retain(|bundle| bundle.id.as_deref() != Some(&item));
+            bundles.extend(eves[&version.bundle_node(self.ghost)].iter().cloned());
+        }
+        self.world.advance(A_DAY);
+    }
+
+    /// Whether a message of alice's to bob has a key for the ghost.
+    fn ghost_reads(&mut self) -> bool {
+        let id = self.world.say(self.alice, "bob", "for bob only");
+        assert_eq!(self.world.state(self.alice, "bob", &id), MessageState::AtBroker);
+        let sent = self.world.server.messages.iter().find(|m| m.attr("id") == Some(id.as_str())).unwrap();
+        let elements = sent.children().filter_map(|child| Encrypted::parse(child).ok());
+        elements.flat_map(|element| element.keys).any(|key| key.device == self.ghost)
+    }
+
+    fn verify_by_number(&mut self) {
+        let Ok(Reply::Number(number)) = self.world.command(self.alice, Command::Number { who: "bob".into() }) else {
+            panic!("no number")
+        };
+        let proof = Proof::Number(number.digits);
+        self.world.command(self.alice, Command::Verify { who: "bob".into(), proof }).unwrap();
+    }
+
+    fn add(&mut self, link: &Link) {
+        let link = link.to_text().unwrap();
+        self.world.command(self.alice, Command::Add { link, name: None }).unwrap();
+    }
+
+    fn trust(&mut self) -> PersonTrust {
+        self.world.contact(self.alice, BOB).unwrap().trust
+    }
+
+    fn link_of_bob(&mut self) -> Link {
+        Link::parse(&self.world.invite_of(self.bob)).unwrap()
+    }
+}
+
+#[test]
+fn a_device_that_was_hidden_while_people_compared_is_not_written_to_afterwards() {
+    let mut scene = Scene::new(100);
+    let bobs = scene.bobs_device;
+    scene.list(&[bobs, scene.ghost]);
+    assert!(scene.ghost_reads(), "nobody has compared yet");
+    scene.list(&[bobs]);
+    assert!(!scene.ghost_reads());
+    scene.verify_by_number();
+    scene.list(&[bobs, scene.ghost]);
+    assert!(!scene.ghost_reads());
+    assert_eq!(scene.world.contact(scene.alice, BOB).unwrap().undecided_devices_count, 1);
+}
+
+#[test]
+fn a_genuine_link_of_somebody_known_verifies_them() {
+    let mut scene = Scene::new(101);
+    let link = scene.link_of_bob();
+    scene.add(&link);
+    assert!(!scene.ghost_reads());
+    assert_eq!(scene.trust(), PersonTrust::Verified);
+}
+
+#[test]
+fn a_genuine_link_uncovers_a_device_that_a_server_added_before() {
+    let mut scene = Scene::new(102);
+    let bobs = scene.bobs_device;
+    scene.list(&[bobs, scene.ghost]);
+    assert!(scene.ghost_reads(), "nobody has compared yet");
+    let link = scene.link_of_bob();
+    scene.add(&link);
+    assert!(!scene.ghost_reads());
+    assert_eq!(scene.trust(), PersonTrust::Verified);
+}
+
+#[test]
+fn a_forged_link_does_not_make_a_device_of_a_verified_person() {
+    let mut scene = Scene::new(103);
+    scene.verify_by_number();
+    let mut forged = scene.link_of_bob();
+    forged.keys = scene.eves_link.keys.clone();
+    scene.add(&forged);
+    assert_eq!(scene.trust(), PersonTrust::Verified);
+    let bobs = scene.bobs_device;
+    scene.list(&[bobs, scene.ghost]);
+    assert!(!scene.ghost_reads());
+    assert_eq!(scene.world.contact(scene.alice, BOB).unwrap().undecided_devices_count, 1);
+}
+
+#[test]
+fn a_link_does_not_replace_a_known_pin() {
+    let mut scene = Scene::new(104);
+    let genuine = scene.link_of_bob();
+    scene.add(&genuine);
+    let (own, bob) = (BareJid::parse("alice@north.example").unwrap(), BareJid::parse(BOB).unwrap());
+    let pin = |scene: &mut Scene| {
+        let engine = scene.world.engine(scene.alice);
+        block_on(engine.contact_row(&own, &bob)).unwrap().unwrap().server_pin
+    };
+    assert_eq!(pin(&mut scene), genuine.pin.map(|pin| pin.to_vec()));
+    for pin_in_link in [Some([0x66; 32]), None] {
+        let mut forged = genuine.clone();
+        forged.pin = pin_in_link;
+        scene.add(&forged);
+        assert_eq!(pin(&mut scene), genuine.pin.map(|pin| pin.to_vec()));
+    }
+}
+
+#[test]
+fn a_device_list_that_the_own_server_holds_back_is_not_first_sight() {
+    let mut world = World::new(105);
+    let account = "alice@north.example";
+    world.server.failing_nodes.push((Version::Legacy.devices_node().to_owned(), Condition::InternalServerError));
+    let alice = world.join("alice", "north.example");
+    world.advance(A_DAY);
+    world.server.failing_nodes.clear();
+    let list = DeviceList::of_ids([4711]).to_element(Version::Legacy);
+    let node = Version::Legacy.devices_node().to_owned();
+    world.server.nodes(account).insert(node, vec![Item::new(Version::DEVICES_ITEM, list)]);
+    world.restart(alice);
+    let own = BareJid::parse(account).unwrap();
+    let row = block_on(world.engine(alice).device_row(&own, 4711)).unwrap().unwrap();
+    assert_eq!(row.trust(), crate::tables::DeviceTrustCode::Undecided);
+}
+
+#[test]
+fn lists_full_of_made_up_devices_do_not_fill_the_store() {
+    let mut scene = Scene::new(106);
+    for round in 1..=20 {
+        let list = DeviceList::of_ids(round * 1000..round * 1000 + 60).to_element(Version::Omemo2);
+        let item = Item::new(Version::DEVICES_ITEM, list);
+        let event = PubSubEvent::Items {
+            node: Version::Omemo2.devices_node().to_owned(),
+            published: vec![item],
+            retracted: Vec::new(),
+        };
+        let message = Element::new("message", xmpp::ns::CLIENT)
+            .with_attr("from", BOB)
+            .with_attr("to", "alice@north.example")
+            .with_child(event.to_element());
+        scene.world.server.inject(scene.alice, &message);
+    }
+    scene.world.settle();
+    let bob = BareJid::parse(BOB).unwrap();
+    let rows = block_on(scene.world.engine(scene.alice).device_rows(&bob)).unwrap();
+    assert_eq!(rows.len(), 60 + 1, "those of the last list, and bob's own, whose key is known");
+}
