@@ -25,11 +25,22 @@ impl Limits {
     /// Bounds on an authenticated client's stream.
     pub const CLIENT: Self = Self::with_stanza_bytes(262_144);
     /// Bounds on an authenticated server's stream.
-    pub const SERVER: Self = Self::with_stanza_bytes(524_288);
+    ///
+    /// A server adds addresses to what its client has sent, so it gets more than a client: or one client with a stanza at
+    /// its bounds could have the connection of two servers cut.
+    pub const SERVER: Self = Self::with_room(524_288, 8, 16);
+    /// Bounds on what a client accepts from its own server, which adds addresses and times to what others have sent: or a
+    /// stanza at the bounds would cut the connection again at each delivery.
+    pub const OWN_SERVER: Self = Self::with_room(524_288 + 65_536, 16, 64);
 
     /// Makes the default bounds with another stanza size.
     #[must_use]
     pub const fn with_stanza_bytes(stanza_bytes: usize) -> Self {
         Self { stanza_bytes, depth: 48, attributes: 64, declarations: 32, name_bytes: 256, children: 4096 }
+    }
+
+    const fn with_room(stanza_bytes: usize, attributes: usize, children: usize) -> Self {
+        let usual = Self::with_stanza_bytes(stanza_bytes);
+        Self { attributes: usual.attributes + attributes, children: usual.children + children, ..usual }
     }
 }

@@ -148,7 +148,7 @@ impl InitiatorConfig {
             resource: None,
             use_acks: true,
             policy: Policy::default(),
-            limits: Limits::SERVER,
+            limits: Limits::OWN_SERVER,
         }
     }
 }
