@@ -27,6 +27,8 @@ pub(super) struct Login {
     pub(super) held: Option<Held>,
     /// The account that has signed in.
     account: Option<Box<str>>,
+    /// The salt of the password that the exchange is about: another password has another one.
+    salt: Option<Box<[u8]>>,
     /// What was shown in order to register.
     pre_auth: PreAuth,
 }
@@ -40,7 +42,7 @@ pub(super) struct Held {
 
 impl Login {
     pub(super) fn new(deadline: Timestamp) -> Self {
-        Self { deadline, held: None, account: None, pre_auth: PreAuth::default() }
+        Self { deadline, held: None, account: None, salt: None, pre_auth: PreAuth::default() }
     }
 }
 
@@ -61,7 +63,7 @@ impl ClientSession {
                     self.stream.send_element(&reply);
                 }
             }
-            ResponderEvent::Bind { resource } => self.bind(resource.as_deref()),
+            ResponderEvent::Bind { resource } => self.bind(resource.as_deref()).await,
             _ => {}
         }
     }
@@ -90,8 +92,10 @@ impl ClientSession {
 
     async fn provide_credentials(&mut self, username: &str, hash: Hash) {
         let account = self.core.local_jid(username);
-        // an unknown name gets a salt all the same, by its canonical form where it has one (attack X11)
-        let fake_salt = self.core.store.fake_salt(account.as_ref().map_or(username, |a| a.as_str()).as_bytes());
+        // an unknown name gets a salt all the same, by its canonical form where it has one, and another one for each
+        // hash, as accounts have (attack X11); no name holds NUL
+        let name = format!("{}\0{}", account.as_ref().map_or(username, |a| a.as_str()), hash.name());
+        let fake_salt = self.core.store.fake_salt(name.as_bytes());
         let row = match &account {
             Some(account) => self.core.account(account.as_str()).await,
             None => Ok(None),
@@ -100,6 +104,9 @@ impl ClientSession {
             Ok(row) => {
                 let row = row.filter(|row| !row.closed);
                 let verifier = row.as_ref().and_then(|row| verifier_of(row, hash));
+                if let Phase::Login(login) = &mut self.phase {
+                    login.salt = verifier.as_ref().map(|verifier| verifier.salt.as_slice().into());
+                }
                 self.stream.provide_credentials(verifier, fake_salt);
             }
             Err(_) => self.stream.refuse_credentials(SaslCondition::TemporaryAuthFailure),
@@ -115,7 +122,16 @@ impl ClientSession {
         let _ = note_use(&self.core, account.as_str()).await;
     }
 
-    fn bind(&mut self, resource: Option<&str>) {
+    /// Tells whether the account is still there, with the password that was shown: between the login and the resource it
+    /// may have been closed, or given another password because somebody else knew the old one.
+    async fn may_still_sign_in(&self) -> bool {
+        let Phase::Login(login) = &self.phase else { return false };
+        let (Some(account), Some(salt)) = (&login.account, &login.salt) else { return false };
+        let row = self.core.account(account).await;
+        row.is_ok_and(|row| row.is_some_and(|row| !row.closed && row.verifiers.iter().any(|v| *v.salt == **salt)))
+    }
+
+    async fn bind(&mut self, resource: Option<&str>) {
         let Phase::Login(login) = &self.phase else { return };
         let generated = self.core.env.random_id();
         let account = login.account.as_deref().and_then(|account| xmpp::jid::Jid::parse(account).ok());
@@ -131,6 +147,11 @@ impl ClientSession {
             Ok(replaced) => {
                 if let Some(old) = replaced {
                     old.mailbox.notify(Notice::Conflict);
+                }
+                // asked after the session can be found: a change before this is seen here, one after it ends the session
+                if !self.may_still_sign_in().await {
+                    self.core.registry.unbind(&handle);
+                    return self.stream.fail(StreamCondition::NotAuthorized);
                 }
                 self.stream.bound(&handle.jid);
                 tracing::debug!(session = handle.id, "a client has bound a resource");
