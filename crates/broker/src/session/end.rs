@@ -27,6 +27,12 @@ impl ClientSession {
         self.core.registry.unbind(&handle);
         tracing::debug!(session = handle.id, unacknowledged = in_flight.len(), "a client session has ended");
         let queued = handle.mailbox.close();
+        // whoever took the resource over has told the contacts that it is there; only those who were addressed directly
+        // know nothing of the new session
+        let successor = self.core.registry.session(&handle.jid);
+        if successor.is_some_and(|successor| successor.is_available()) {
+            handle.set_unavailable();
+        }
         if handle.is_available() || directed.is_some() {
             let gone = Element::new("presence", xmpp::ns::CLIENT)
                 .with_attr("type", "unavailable")
