@@ -16,6 +16,11 @@ use xmpp::xml::Frame;
 use crate::environment::Wake;
 use crate::settle::Ticket;
 
+/// How many times the bounds a session's own answers may reach: the presence of a full contact list fits.
+const OWN_COUNT_FACTOR: usize = 16;
+/// As [`OWN_COUNT_FACTOR`], for bytes.
+const OWN_BYTES_FACTOR: usize = 4;
+
 /// Who answers for a stanza until its receiver has it for good.
 #[derive(Clone, Default)]
 pub(crate) enum Claim {
@@ -182,6 +187,13 @@ impl Mailbox {
         let mut inner = self.inner();
         inner.in_flight_count += count;
         inner.in_flight_bytes += bytes;
+    }
+
+    /// Whether far more is in flight than others may post: the session's own answers, which nothing refuses.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        let inner = self.inner();
+        inner.in_flight_count > self.bounds.count.saturating_mul(OWN_COUNT_FACTOR)
+            || inner.in_flight_bytes > self.bounds.bytes.saturating_mul(OWN_BYTES_FACTOR)
     }
 
     /// So much of what was taken out has arrived. Returns whether the session has caught up after an overflow.

@@ -68,11 +68,12 @@ pub(crate) async fn keep(core: &Core, account: &str, message: &Frame) -> Result<
 ///
 /// What the store says; nothing was written then.
 pub(crate) async fn keep_all(core: &Core, account: &str, messages: &[Frame]) -> Result<Vec<Kept>, StoreError> {
-    if !core.account_exists(account).await? {
-        return Ok(vec![Kept::NoAccount; messages.len()]);
-    }
+    // first, so that a message that leaves no trace does not tell either whether the account exists
     if !messages.iter().any(is_worth_keeping) {
         return Ok(vec![Kept::NotWorth; messages.len()]);
+    }
+    if !core.account_exists(account).await? {
+        return Ok(vec![Kept::NoAccount; messages.len()]);
     }
     let at = core.env.now().as_millis();
     let quota_key = OFFLINE_QUOTA.row(account.as_bytes(), b"quota");
@@ -117,29 +118,53 @@ pub(crate) struct Waiting {
     pub(crate) frame: Frame,
 }
 
-/// Reads the next messages after row `after`, oldest first, stamped with the time at which they came.
+/// Rows that are read at once.
+const PAGE: usize = 10;
+
+/// Reads the next messages after row `after`, oldest first, stamped with the time at which they came: `count_max` of
+/// them, fewer where they have more than `bytes_max` bytes, and at least one if there is one.
 ///
 /// # Errors
 ///
 /// What the store says.
-pub(crate) async fn read(core: &Core, account: &str, after: u64, limit: usize) -> Result<Vec<Waiting>, StoreError> {
-    let from = after.saturating_add(1);
-    let rows = core.store.scan_seq(OFFLINE, account.as_bytes(), from.., Direction::Forward, limit).await?;
-    let mut waiting = Vec::with_capacity(rows.len());
-    for (seq, value) in rows {
-        let row = OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
-        let frame = parse_stanza(&row.stanza).ok_or(StoreError::Altered)?;
-        let delay = Element::new("delay", NS_DELAY)
-            .with_attr("from", core.config.domain.as_str())
-            .with_attr("stamp", Timestamp::from_millis(row.at).to_xep0082());
-        waiting.push(Waiting { seq, frame: frame.splice().append(&delay).finish() });
+pub(crate) async fn read(
+    core: &Core,
+    account: &str,
+    after: u64,
+    count_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<Waiting>, StoreError> {
+    let mut waiting = Vec::new();
+    let (mut from, mut bytes) = (after.saturating_add(1), 0_usize);
+    while waiting.len() < count_max && bytes < bytes_max {
+        let page = PAGE.min(count_max - waiting.len());
+        let rows = core.store.scan_seq(OFFLINE, account.as_bytes(), from.., Direction::Forward, page).await?;
+        let is_last = rows.len() < page;
+        for (seq, value) in rows {
+            let row = OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+            let frame = parse_stanza(&row.stanza).ok_or(StoreError::Altered)?;
+            let delay = Element::new("delay", NS_DELAY)
+                .with_attr("from", core.config.domain.as_str())
+                .with_attr("stamp", Timestamp::from_millis(row.at).to_xep0082());
+            let frame = frame.splice().append(&delay).finish();
+            from = seq.saturating_add(1);
+            if !waiting.is_empty() && bytes.saturating_add(frame.len()) > bytes_max {
+                return Ok(waiting);
+            }
+            bytes = bytes.saturating_add(frame.len());
+            waiting.push(Waiting { seq, frame });
+        }
+        if is_last {
+            break;
+        }
     }
     Ok(waiting)
 }
 
 /// Reads a stanza of a client stream back from its bytes.
 pub(crate) fn parse_stanza(bytes: &[u8]) -> Option<Frame> {
-    let mut scanner = StreamScanner::new(Limits::with_stanza_bytes(bytes.len().saturating_add(4096)));
+    let limits = Limits { stanza_bytes: bytes.len().saturating_add(4096), ..Limits::OWN_SERVER };
+    let mut scanner = StreamScanner::new(limits);
     scanner.push(format!("<stream:stream xmlns='{}' xmlns:stream='{}'>", ns::CLIENT, ns::STREAM).as_bytes());
     scanner.push(bytes);
     let Ok(Some(Token::Open(_))) = scanner.poll() else { return None };

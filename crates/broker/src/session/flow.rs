@@ -1,5 +1,7 @@
 //! Stanzas to the client: sent, acknowledged, and the offline messages among them.
 
+use xmpp::stream::StreamCondition;
+
 use super::{ClientSession, InFlight, OfflineReading, Phase};
 use crate::mailbox::{Claim, Delivery};
 use crate::offline;
@@ -30,7 +32,12 @@ impl ClientSession {
     /// Sends a stanza that comes from this session itself and not out of the mailbox.
     pub(super) fn send_own(&mut self, frame: xmpp::xml::Frame) {
         if let Phase::Bound(bound) = &self.phase {
-            bound.handle.mailbox.launched(1, frame.len());
+            let mailbox = &bound.handle.mailbox;
+            mailbox.launched(1, frame.len());
+            if mailbox.is_overdrawn() {
+                // a client that makes us answer and never acknowledges (XEP-0198) must not fill the memory
+                self.stream.fail(StreamCondition::ResourceConstraint);
+            }
         }
         self.send(Delivery::new(frame));
     }
@@ -99,7 +106,8 @@ impl ClientSession {
         });
         let after = under_way.max().unwrap_or(0).max(after);
         let account = bound.handle.jid.bare_str().to_owned();
-        let Ok(waiting) = offline::read(&self.core, &account, after, OFFLINE_BATCH).await else {
+        let bytes_max = self.core.config.limits.session_queue_bytes;
+        let Ok(waiting) = offline::read(&self.core, &account, after, OFFLINE_BATCH, bytes_max).await else {
             // the store failed: they stay where they are, and the next sign-in finds them
             self.core.registry.release_offline(&bound.handle);
             bound.offline = OfflineReading::Idle;
