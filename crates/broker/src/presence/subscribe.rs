@@ -17,6 +17,9 @@ use crate::route::Stanza;
 use crate::tables::RosterRow;
 use crate::{Core, invites};
 
+/// Longest request that is kept and shown with everything in it, in bytes.
+const REQUEST_BYTES_MAX: usize = 10_000;
+
 impl RosterRow {
     pub(crate) fn state(&self) -> State {
         State {
@@ -116,6 +119,8 @@ pub(super) async fn inbound_subscription(core: &Core, stanza: &Stanza, kind: Kin
     if kind == Kind::Subscribe && !invited && !may_ask(core, &account, &contact).await {
         return;
     }
+    // what is kept for who is away is kept for strangers too: a request, not a file (RFC 6121 §3.1.3)
+    let frame = if frame.len() > REQUEST_BYTES_MAX { frame.splice().drop_children(|_| true).finish() } else { frame };
     let updated = roster::update(core, account.as_str(), contact.as_str(), |row| {
         let known = row.is_some();
         let mut row = row.unwrap_or_else(|| RosterRow { jid: contact.as_str().to_owned(), ..RosterRow::default() });
