@@ -69,7 +69,8 @@ fn command(node: &str) -> Option<Info> {
 /// encryption needs the open ones.
 async fn account_info(core: &Core, account: &BareJid, from: &Jid, node: Option<&str>) -> Result<Info, Condition> {
     if !core.account_exists(account.as_str()).await.map_err(|_| Condition::InternalServerError)? {
-        return Err(Condition::ServiceUnavailable);
+        // as an account without nodes answers a stranger
+        return Err(if node.is_some() { Condition::ItemNotFound } else { Condition::ServiceUnavailable });
     }
     if let Some(node) = node {
         let info = pep::discovery::node_info(core, account, from, node).await;

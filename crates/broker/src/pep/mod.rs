@@ -23,8 +23,9 @@ mod reader;
 mod tests;
 
 use store::StoreError;
+use xep::pubsub::request::Answer;
 use xep::pubsub::{PubSubError, Request};
-use xmpp::jid::BareJid;
+use xmpp::jid::{BareJid, Jid};
 use xmpp::stanza::{Condition, StanzaError};
 use xmpp::xml::Element;
 
@@ -102,8 +103,7 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
 async fn answer(core: &Core, account: &BareJid, request: &IqRequest<'_>) -> Outcome {
     let asked = Request::parse(request.payload, request.kind == IqKind::Set)?;
     if !core.account_exists(account.as_str()).await? {
-        // as if the node did not exist, so that nobody learns from it which accounts do
-        return Err(PubSubError::NotFound.into());
+        return of_nobody(request.from, &asked);
     }
     if let Some(outcome) = reader::answer(core, account, request.from, &asked).await {
         return outcome;
@@ -112,6 +112,21 @@ async fn answer(core: &Core, account: &BareJid, request: &IqRequest<'_>) -> Outc
         return Err(PubSubError::Forbidden.into());
     }
     owner::answer(core, account, asked).await
+}
+
+/// Answers as an account without nodes would, so that nobody learns which accounts exist.
+fn of_nobody(from: &Jid, asked: &Request) -> Outcome {
+    match asked {
+        Request::Subscriptions { .. } => Ok(Some(Answer::Subscriptions(Vec::new()).to_element())),
+        Request::Affiliations { .. } => Ok(Some(Answer::Affiliations(Vec::new()).to_element())),
+        Request::Subscribe { jid, .. } | Request::Unsubscribe { jid, .. } if jid.bare_str() != from.bare_str() => {
+            Err(PubSubError::InvalidJid.into())
+        }
+        Request::Items { .. } | Request::Subscribe { .. } | Request::Unsubscribe { .. } => {
+            Err(PubSubError::NotFound.into())
+        }
+        _ => Err(PubSubError::Forbidden.into()),
+    }
 }
 
 /// Removes all nodes of an account.
