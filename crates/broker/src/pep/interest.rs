@@ -27,6 +27,9 @@ const ASKED_MAX: usize = 10_000;
 /// Nodes that one resource can be interested in.
 const NODES_MAX: usize = 256;
 
+/// Bytes of the names of such nodes that are remembered of one kind of client.
+const FEATURES_BYTES_MAX: usize = 16 * 1024;
+
 /// A resource that is available to somebody here.
 #[derive(Default)]
 struct Resource {
@@ -162,7 +165,7 @@ impl Interests {
             return None;
         }
         let asked = inner.asked.remove(id)?;
-        let info = info.and_then(|info| inner.kinds.learn(&asked.caps, info));
+        let info = info.and_then(|info| inner.kinds.learn_part(&asked.caps, info, only_interests));
         let resource = inner.resources.get_mut(from.bare_str()).and_then(|r| r.get_mut(from.resourcepart()?));
         let resource = match resource {
             Some(resource) if resource.caps.as_ref() == Some(&asked.caps) => resource,
@@ -173,6 +176,18 @@ impl Interests {
         resource.info = info;
         Some((waiting, wanted))
     }
+}
+
+/// Leaves only what decides about notifications, within a bound: what a client says of itself can be as long as a
+/// stanza, and thousands are remembered.
+fn only_interests(info: Info) -> Info {
+    let mut bytes = 0;
+    let fits = |feature: &String| {
+        bytes += feature.len();
+        bytes <= FEATURES_BYTES_MAX
+    };
+    let features = info.features.into_iter().filter(|f| f.ends_with("+notify")).take(NODES_MAX).take_while(fits);
+    Info { features: features.collect(), ..Info::default() }
 }
 
 /// Lists the nodes that capabilities ask for, without those that others asked for already.

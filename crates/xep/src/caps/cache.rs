@@ -31,8 +31,13 @@ impl Cache {
 
     /// Takes an answer in; returns what may be believed of its sender, or `None` when it is not what was announced.
     pub fn learn(&mut self, caps: &Caps, info: Info) -> Option<Arc<Info>> {
+        self.learn_part(caps, info, |info| info)
+    }
+
+    /// As [`Cache::learn`], but keeps and returns only what `part` leaves of an answer that may be believed.
+    pub fn learn_part(&mut self, caps: &Caps, info: Info, part: impl FnOnce(Info) -> Info) -> Option<Arc<Info>> {
         let trust = verify(caps, &info);
-        let info = Arc::new(info);
+        let info = Arc::new(part(info));
         match trust {
             Trust::Refused => return None,
             Trust::SenderOnly => {}
