@@ -66,6 +66,9 @@ pub struct AccountRow {
     /// The account was closed: nobody signs in, and the name is never given out again.
     #[prost(bool, tag = "5")]
     pub closed: bool,
+    /// It was closed, and not everything that it leaves behind is gone yet.
+    #[prost(bool, tag = "6")]
+    pub leaving: bool,
 }
 
 /// What checks a password, for one hash (RFC 5802 §3).

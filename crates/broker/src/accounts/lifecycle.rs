@@ -45,6 +45,7 @@ pub async fn create(
             created_month: month,
             used_month: month,
             closed: false,
+            leaving: false,
         };
         let mut transaction = core.store.transaction();
         transaction.expect(&key, None);
@@ -124,24 +125,27 @@ async fn change(core: &Core, account: &BareJid, edit: impl Fn(&mut AccountRow)) 
 /// [`AccountError::NotFound`] or [`AccountError::Store`]; what is left then goes at the next try.
 pub async fn delete(core: &Core, account: &BareJid) -> Result<(), AccountError> {
     // closed first: from here on nobody signs in and nothing new arrives
-    change(core, account, |row| {
+    let closed = change(core, account, |row| {
         row.verifiers.clear();
-        row.closed = true;
-    })
-    .await?;
+        (row.closed, row.leaving) = (true, true);
+    });
+    match closed.await {
+        // begun before, and not ended: a crash, or a disk that did not obey
+        Err(AccountError::NotFound) if core.account(account.as_str()).await?.is_some_and(|row| row.leaving) => {}
+        other => other?,
+    }
     core.end_sessions(account.as_str());
-    let contacts = crate::roster::load_all(core, account.as_str()).await?;
-    remove_all(core, account).await?;
-    for contact in contacts {
+    // told before the contacts are forgotten, or who is interrupted in between could tell nobody any more
+    for contact in crate::roster::load_all(core, account.as_str()).await? {
         if let Ok(jid) = BareJid::parse(&contact.jid) {
             Box::pin(crate::presence::part(core, account, &jid, contact.state())).await;
         }
     }
-    Ok(())
+    remove_all(core, account).await
 }
 
 /// Removes the rows of an account, table by table.
-async fn remove_all(core: &Core, account: &BareJid) -> Result<(), StoreError> {
+async fn remove_all(core: &Core, account: &BareJid) -> Result<(), AccountError> {
     let owner = account.as_str().as_bytes();
     crate::upload::remove_of(core, account).await?;
     crate::pep::remove_of(core, account).await?;
@@ -153,8 +157,13 @@ async fn remove_all(core: &Core, account: &BareJid) -> Result<(), StoreError> {
         }
     }
     delete_seq(core, &mut transaction, owner).await?;
+    let key = ACCOUNTS.row(ACCOUNTS_OWNER, owner);
+    if let Some(mut row) = core.account(account.as_str()).await? {
+        row.leaving = false;
+        transaction.put(&key, row.encode_to_vec());
+    }
     transaction.erase();
-    transaction.commit().await
+    Ok(transaction.commit().await?)
 }
 
 async fn delete_seq(core: &Core, transaction: &mut Transaction, owner: &[u8]) -> Result<(), StoreError> {
