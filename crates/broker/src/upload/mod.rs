@@ -59,12 +59,22 @@ impl Default for UploadSettings {
 pub(crate) struct Busy(Mutex<HashSet<Box<str>>>);
 
 impl Busy {
-    fn claim(&self, name: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into())
+    /// Makes an upload the only one of its name; `None` while there is another.
+    fn claim(&self, name: &str) -> Option<Claim<'_>> {
+        let is_free = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into());
+        is_free.then(|| Claim { busy: self, name: name.into() })
     }
+}
 
-    fn release(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+/// The right to upload a file, until this is dropped.
+struct Claim<'a> {
+    busy: &'a Busy,
+    name: Box<str>,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.busy.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use store::{Day, StoreError};
 
-use super::{CHUNK_BYTES, name_in, read};
+use super::{CHUNK_BYTES, Claim, name_in, read};
 use crate::Core;
 use crate::http::{Request, Response};
 use crate::tables::{UPLOAD_CHUNKS, UPLOADS, UPLOADS_OWNER, UploadRow};
@@ -11,6 +11,7 @@ use crate::tables::{UPLOAD_CHUNKS, UPLOADS, UPLOADS_OWNER, UploadRow};
 /// A file on its way in. Dropped before its end, it is as if it had never come, and may come again.
 pub struct Put<'a> {
     core: &'a Core,
+    _claim: Claim<'a>,
     value: store::Value,
     row: UploadRow,
     /// The day under whose key all pieces are sealed.
@@ -26,12 +27,6 @@ impl std::fmt::Debug for Put<'_> {
     }
 }
 
-impl Drop for Put<'_> {
-    fn drop(&mut self) {
-        self.core.uploads.release(&self.row.name);
-    }
-}
-
 /// Begins to take a file in: the slot exists, is empty, and the announced length is the one that was asked for.
 ///
 /// # Errors
@@ -39,6 +34,8 @@ impl Drop for Put<'_> {
 /// The answer to a request that is refused.
 pub async fn put<'a>(core: &'a Core, request: &Request<'_>) -> Result<Put<'a>, Response> {
     let name = name_in(request.path).ok_or_else(not_found)?;
+    // before the row is read: whoever comes second must see what the first has made of it
+    let claim = core.uploads.claim(name).ok_or_else(|| Response::text(409, "This file is being uploaded."))?;
     let (value, row) = read(core, name).await.map_err(|_| unavailable())?.ok_or_else(not_found)?;
     if row.complete {
         return Err(Response::text(409, "This file is here already."));
@@ -49,11 +46,10 @@ pub async fn put<'a>(core: &'a Core, request: &Request<'_>) -> Result<Put<'a>, R
     if length.parse() != Ok(row.size_bytes) {
         return Err(Response::text(400, "The file has another length than was asked for."));
     }
-    if !core.uploads.claim(&row.name) {
-        return Err(Response::text(409, "This file is being uploaded."));
-    }
-    let day = Day::of_millis(core.env.now().as_millis());
-    Ok(Put { core, value, row, day, pending: Vec::new(), chunks: 0, received: 0 })
+    // days are forgotten when messages are too old; a file that is kept longer belongs to a later day
+    let ahead = core.config.upload.lifetime.saturating_sub(core.config.limits.offline_age);
+    let day = Day::of_millis((core.env.now() + ahead).as_millis());
+    Ok(Put { core, _claim: claim, value, row, day, pending: Vec::new(), chunks: 0, received: 0 })
 }
 
 impl Put<'_> {
