@@ -2,6 +2,7 @@
 
 mod crash;
 mod federation;
+mod hostile;
 mod federation_acks;
 mod limits;
 mod offline;
