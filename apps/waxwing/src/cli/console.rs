@@ -108,7 +108,7 @@ impl Console {
     }
 }
 
-/// Every object says its version first.
+/// Every object says its version.
 fn versioned(value: Value) -> Value {
     let mut object = serde_json::Map::from_iter([("version".to_owned(), json!(VERSION))]);
     match value {

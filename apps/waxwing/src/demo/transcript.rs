@@ -64,7 +64,9 @@ impl<'c> Transcript<'c> {
 
     /// It did not come to its end.
     pub(super) fn trouble(&mut self, text: &str) {
-        self.console.line(&format!("The demonstration failed: {text}"));
+        if !self.console.is_json() {
+            self.console.note(&format!("The demonstration failed: {text}. Nothing is left behind."));
+        }
         self.console.object(&json!({"kind": "error", "error": "demo", "text": text}));
     }
 }

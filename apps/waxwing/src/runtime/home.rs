@@ -45,7 +45,12 @@ impl Home {
         let downloads = user.join("Downloads");
         let files = if downloads.is_dir() { downloads } else { share.join("files") };
         // Below `data`, so that the keys are outside of it even where both variables name one directory.
-        Some(Self { data: share.join("data"), keys: config.join("keys"), settings: config.join("settings.json"), files })
+        Some(Self {
+            data: share.join("data"),
+            keys: config.join("keys"),
+            settings: config.join("settings.json"),
+            files,
+        })
     }
 
     /// The directory of the database.

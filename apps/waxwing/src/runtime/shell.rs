@@ -38,7 +38,8 @@ struct Shell {
     home: Home,
     line: Option<Line>,
     lines: u64,
-    is_connecting: bool,
+    /// Since when it has been connecting, while it does.
+    connecting_since: Option<Instant>,
     reports: mpsc::Sender<(u64, Report)>,
     web_reports: mpsc::UnboundedSender<web::Report>,
     /// Requests that the engine answers later.
@@ -63,7 +64,7 @@ pub(super) fn spawn(profile: Profile, home: Home) -> Running {
         home,
         line: None,
         lines: 0,
-        is_connecting: false,
+        connecting_since: None,
         reports,
         web_reports,
         waiting: HashMap::new(),
@@ -127,9 +128,11 @@ impl Shell {
         }
     }
 
-    /// Whether nothing is under way that is worth waiting for: what was asked for while connecting leaves after that.
+    /// Whether nothing is under way that is worth waiting for: what was asked for while connecting leaves after that,
+    /// unless it takes too long.
     fn is_settled(&self) -> bool {
-        !self.is_connecting && self.engine.is_settled()
+        let is_connecting = self.connecting_since.is_some_and(|since| since.elapsed() < LEAVE_MAX);
+        !is_connecting && self.engine.is_settled()
     }
 
     fn sleep(&self) -> Duration {
@@ -231,7 +234,8 @@ impl Shell {
 
     fn tell(&mut self, event: client::Event) {
         if let client::Event::Account(state) = &event {
-            self.is_connecting = *state == AccountState::Connecting;
+            let since = self.connecting_since.unwrap_or_else(Instant::now);
+            self.connecting_since = (*state == AccountState::Connecting).then_some(since);
         }
         if let client::Event::Done { request, outcome } = event {
             let Some(answering) = self.waiting.remove(&request) else { return };

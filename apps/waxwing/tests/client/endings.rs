@@ -129,3 +129,20 @@ async fn a_server_that_is_not_the_one_of_the_link_is_refused() {
     server.stop().await;
     other.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_kept_and_completions_written() {
+    let somebody = Person::new();
+    assert_eq!(somebody.run(&["config", "set", "proxy", "127.0.0.1:9050"]).await.exit, Exit::Ok);
+    assert_eq!(somebody.run(&["config", "get", "proxy"]).await.out, "127.0.0.1:9050\n");
+    let all = somebody.json(&["config"]).await;
+    assert_eq!(all[0]["settings"]["proxy"], "127.0.0.1:9050");
+    assert_eq!(all[0]["settings"]["wait"], json!(null));
+    assert_eq!(somebody.run(&["config", "unset", "proxy"]).await.exit, Exit::Ok);
+    assert_eq!(somebody.run(&["config", "get", "proxy"]).await.out, "(default)\n");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = somebody.run(&["completions", shell]).await;
+        assert!(ran.exit == Exit::Ok && ran.out.contains("waxwing"), "{shell}");
+    }
+    assert_eq!(somebody.run(&["--version"]).await.out, concat!("waxwing ", env!("CARGO_PKG_VERSION"), "\n"));
+}
