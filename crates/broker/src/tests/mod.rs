@@ -2,8 +2,8 @@
 
 mod crash;
 mod federation;
-mod hostile;
 mod federation_acks;
+mod hostile;
 mod limits;
 mod offline;
 mod presence;
