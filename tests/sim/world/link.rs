@@ -56,7 +56,7 @@ impl Pipe {
 
 /// The broker's session at one end.
 pub(crate) enum Session {
-    Client(ClientSession),
+    Client(Box<ClientSession>),
     Server(ServerSession),
 }
 

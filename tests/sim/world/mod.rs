@@ -73,6 +73,8 @@ pub(crate) struct World {
     next_link: u64,
     pub(crate) record: Record,
     pub(crate) tamper: Option<Tamper>,
+    /// How often something else arrived than was sent.
+    pub(crate) tampered_count: u64,
     pub(crate) tls: Tls,
     /// Somebody terminates TLS between people and brokers, with a certificate that everybody believes.
     pub(crate) interceptor: bool,
@@ -97,6 +99,7 @@ impl World {
             next_link: 0,
             record: Record::default(),
             tamper: None,
+            tampered_count: 0,
             tls: Tls::Any,
             interceptor: false,
             unprotected: BTreeSet::new(),

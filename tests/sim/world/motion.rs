@@ -222,8 +222,9 @@ impl World {
         let ids = self.record.note(&crossing);
         let mut bytes = match &mut self.tamper {
             Some(tamper) => tamper(&crossing),
-            None => crossing.bytes,
+            None => crossing.bytes.clone(),
         };
+        self.tampered_count += u64::from(bytes != crossing.bytes);
         if bytes.len() > 1 && self.dice.once_in(4) {
             let first = bytes.split_to(1 + self.dice.index(bytes.len() - 1));
             self.push(id, end, Parcel::Bytes(first, ids.clone()));
@@ -359,7 +360,7 @@ impl World {
         };
         let (woken, wake) = flag();
         let Some(broker) = &self.sites[site].broker else { return };
-        let session = Session::Client(broker.accept_client(transport(exporters[1], None), wake));
+        let session = Session::Client(Box::new(broker.accept_client(transport(exporters[1], None), wake)));
         let ends = [End::Person(person), End::broker(site, session, woken)];
         let id = self.new_link(Kind::Client, ends, [None, Some(domain.clone())], exporters);
         self.people[person].link = Some(id);
