@@ -5,3 +5,4 @@ mod federation;
 mod home_servers;
 mod ours;
 mod servers;
+mod slixmpp;

@@ -30,6 +30,8 @@ from omemo.storage import Just, Maybe, Nothing, Storage
 from slixmpp import JID, ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.plugins import register_plugin
+from slixmpp.xmlstream.handler import CoroutineCallback
+from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp_omemo import TrustLevel, XEP_0384
 
 LEGACY = oldmemo.oldmemo.NAMESPACE
@@ -120,7 +122,9 @@ class Peer(ClientXMPP):
             self.register_plugin(plugin)
         self.register_plugin("xep_0384", module=sys.modules[__name__])
         self.add_event_handler("session_start", self.start)
-        self.add_event_handler("message", self.incoming)
+        # as the documentation of slixmpp-omemo does: the event "message" needs a body, and encrypted messages may have none
+        self.register_handler(
+            CoroutineCallback("Messages", MatchXPath(f"{{{self.default_ns}}}message"), self.incoming))
         self.add_event_handler("failed_all_auth", lambda _: say(event="failed", why="authentication"))
         self.add_event_handler("connection_failed", lambda why: say(event="failed", why=str(why)))
         self.add_event_handler("changed_subscription", lambda p: say(event="subscription", kind=p["type"], by=p["from"].bare))
@@ -203,7 +207,8 @@ class Peer(ClientXMPP):
                 text = body.text if body is not None else None
             say(event="message", sender=sender, text=text, version=name)
             return
-        say(event="unencrypted", sender=sender, text=stanza["body"])
+        if stanza["body"]:
+            say(event="unencrypted", sender=sender, text=stanza["body"])
 
 
 def main():

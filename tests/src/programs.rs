@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Returns the path of `waxwing` or `waxwingd`, built as the tests are.
+/// Returns the path of `waxwing` or `waxwingd`, built as the tests are; `WAXWING_PROGRAMS` names a directory with others.
 ///
 /// # Panics
 ///
@@ -13,6 +13,9 @@ use std::sync::OnceLock;
 pub fn path(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let dir = BUILT.get_or_init(|| {
+        if let Some(dir) = std::env::var_os("WAXWING_PROGRAMS") {
+            return dir.into();
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
             .current_dir(env!("CARGO_MANIFEST_DIR"))

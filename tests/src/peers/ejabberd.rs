@@ -122,7 +122,7 @@ modules:
   mod_caps: {{}}
   mod_carboncopy: {{}}
   mod_disco: {{}}
-  mod_http_upload: {{put_url: "https://@HOST@:5443/upload", docroot: "{dir}/upload"}}
+  mod_http_upload: {{access: all, put_url: "https://@HOST@:5443/upload", docroot: "{dir}/upload"}}
   mod_offline: {{}}
   mod_ping: {{}}
   mod_private: {{}}

@@ -100,13 +100,13 @@ s2s_secure_auth = true
 authentication = "internal_hashed"
 -- more
 ssl = {{ certificate = "{chain}", key = "{key}", cafile = "{ca}", capath = false }}
-VirtualHost "{domain}"
-Component "upload.{domain}" "http_file_share"
 http_ports = {{}}
 https_ports = {{ 5281 }}
 https_interfaces = {{ "{address}" }}
 https_ssl = {{ certificate = "{chain}", key = "{key}" }}
-http_external_url = "https://{domain}:5281/"
+VirtualHost "{domain}"
+Component "upload.{domain}" "http_file_share"
+http_external_url = "https://upload.{domain}:5281/"
 "#,
         dir = host.dir.display(),
         address = host.address,
