@@ -3,7 +3,7 @@
 use crypto::omemo::IdentityKey;
 use store::Transaction;
 use xep::commands::{Progress, Request, Response};
-use xep::uri::{self, Action, Link};
+use xep::uri::{self, Action, Link, TrustKeys};
 use xmpp::jid::{BareJid, Jid};
 
 use crate::command::{Outcome, Reply, RequestId};
@@ -116,11 +116,13 @@ impl Engine {
                 .and_then(|form| xep::invites::Invitation::parse(&form).ok()),
             _ => None,
         };
+        let own = self.own_or_bad()?;
+        // Our keys go into it, so it has to be about us and nobody else.
         let link = made.as_ref().and_then(|made| Link::parse(&made.uri).ok());
+        let link = link.filter(|link| link.address.bare() == own && link.action == Action::Roster);
         if let Some(token) = link.as_ref().and_then(|link| link.preauth.clone()) {
             self.save_invite(token).await?;
         }
-        let own = self.own_or_bad()?;
         let link = link.unwrap_or_else(|| Link::new(own.to_jid(), Action::Roster));
         let text = self.complete_link(link).await?;
         match purpose {
@@ -157,7 +159,7 @@ impl Engine {
 
     /// Adds to a link what makes it trustworthy: our keys (XEP-0434), and the server's key and addresses.
     pub(crate) async fn complete_link(&self, mut link: Link) -> Result<Option<String>, EngineError> {
-        link.keys.trust = self.own_identity_keys().await?;
+        link.keys = TrustKeys { trust: self.own_identity_keys().await?, distrust: Vec::new() };
         if let Some(account) = &self.account {
             link.pin = link.pin.or(account.pin());
             if link.at.is_empty() {

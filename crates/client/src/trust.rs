@@ -230,7 +230,7 @@ impl Engine {
         if known.is_empty() {
             return Ok(Some(contact));
         }
-        let promise_kept = known.iter().any(|device| device.trust() == DeviceTrustCode::Verified);
+        let promise_kept = known.iter().any(|device| contact.promised_keys.contains(&device.identity));
         let mut tx = self.store.transaction();
         if promise_kept {
             contact.set_trust(TrustCode::Verified);

@@ -50,6 +50,8 @@ pub(crate) struct Server {
     pub(crate) failing: BTreeMap<String, Condition>,
     /// How requests about nodes of these names fail, whoever owns them.
     pub(crate) failing_nodes: Vec<(String, Condition)>,
+    /// What the server hands out as an invitation, if not what it should.
+    pub(crate) invite_uri: Option<String>,
     /// How messages to these accounts bounce.
     pub(crate) bouncing: BTreeMap<String, Condition>,
     pub(crate) tamper: Option<Tamper>,
@@ -83,6 +85,7 @@ impl Server {
             hidden: Vec::new(),
             failing: BTreeMap::new(),
             failing_nodes: Vec::new(),
+            invite_uri: None,
             bouncing: BTreeMap::new(),
             tamper: None,
             refuses_options: false,
@@ -382,7 +385,8 @@ impl Server {
         let request = CommandRequest::parse(command).map_err(|_| Condition::BadRequest)?;
         let token = self.token();
         self.tokens.insert(token.clone(), Some(from.clone()));
-        let uri = format!("xmpp:{}?roster;preauth={token};ibr=y", from.as_str());
+        let uri = self.invite_uri.clone();
+        let uri = uri.unwrap_or_else(|| format!("xmpp:{}?roster;preauth={token};ibr=y", from.as_str()));
         let form = xep::invites::Invitation { uri, landing_url: None, expire: None }.to_form();
         let response =
             Response { node: request.node, session: "s".into(), progress: Progress::Completed, form: Some(form) };

@@ -193,3 +193,32 @@ fn lists_full_of_made_up_devices_do_not_fill_the_store() {
     let rows = block_on(scene.world.engine(scene.alice).device_rows(&bob)).unwrap();
     assert_eq!(rows.len(), 60 + 1, "those of the last list, and bob's own, whose key is known");
 }
+
+#[test]
+fn an_invitation_from_the_server_speaks_for_nobody_else_and_against_no_key() {
+    let mut scene = Scene::new(107);
+    let key = "42".repeat(32);
+    for address in ["eve@south.example", BOB] {
+        let uri =
+            format!("xmpp:{address}?roster;preauth=t;ibr=y;encryption=urn:xmpp:omemo:2;trust={key};distrust={key}");
+        scene.world.server.invite_uri = Some(uri);
+        let link = scene.link_of_bob();
+        assert_eq!(link.address.as_str(), BOB);
+        assert_eq!((link.keys.trust.len(), link.keys.distrust.len()), (1, 0));
+        assert!(!link.keys.trust.contains(&[0x42; 32]));
+        assert_eq!(link.preauth.is_some(), address == BOB);
+    }
+}
+
+#[test]
+fn a_link_proves_nothing_by_keys_that_it_does_not_name() {
+    let mut scene = Scene::new(108);
+    scene.verify_by_number();
+    // The user takes something at face value, so that bob is not verified any more; his device still is.
+    scene.world.command(scene.alice, Command::AcceptChange { who: "bob".into() }).unwrap();
+    let mut forged = scene.link_of_bob();
+    forged.keys = scene.eves_link.keys.clone();
+    scene.add(&forged);
+    scene.world.say(scene.alice, "bob", "does it fit?");
+    assert_eq!(scene.trust(), PersonTrust::Changed);
+}

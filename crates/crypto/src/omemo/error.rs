@@ -39,6 +39,8 @@ pub enum BundleError {
     BadSignature,
     /// It offers no one-time prekey.
     NoPrekey,
+    /// It has our own identity key: a server could throw our words back at us in the name of its owner.
+    OwnIdentity,
 }
 
 impl fmt::Display for BundleError {
@@ -47,6 +49,7 @@ impl fmt::Display for BundleError {
             Self::Key(error) => write!(f, "a key of the bundle is not usable: {error}"),
             Self::BadSignature => f.write_str("the signed prekey is not signed by the identity key"),
             Self::NoPrekey => f.write_str("the bundle offers no one-time prekey"),
+            Self::OwnIdentity => f.write_str("the bundle has our own identity key"),
         }
     }
 }

@@ -40,6 +40,9 @@ impl<P: Profile> Session<P> {
         let (prekey_id, prekey) = choose(&bundle.prekeys, random).ok_or(BundleError::NoPrekey)?;
         let (signed_prekey_id, signed_prekey) = bundle.signed_prekey;
         let own = *device.identity_pair().public();
+        if bundle.identity == own {
+            return Err(BundleError::OwnIdentity);
+        }
         let ephemeral = DhPair::generate(random);
         let small_order = BundleError::Key(KeyError::SmallOrder);
         let secret = x3dh::initiate::<P>(device.identity_pair(), &ephemeral, &bundle.identity, &signed_prekey, &prekey)
@@ -68,6 +71,9 @@ impl<P: Profile> Session<P> {
         now: u64,
     ) -> Result<Self, Undecryptable> {
         let own = device.identity_pair();
+        if exchange.identity == *own.public() {
+            return Err(Undecryptable); // our own message, thrown back at us
+        }
         let secret = x3dh::respond::<P>(own, signed_prekey, prekey, &exchange.identity, &exchange.ephemeral)
             .ok_or(Undecryptable)?;
         Ok(Self {

@@ -1,6 +1,7 @@
 //! The rows of the attack checklist that concern bytes, and the session state machine under pressure.
 
-use super::super::profile::Header;
+use super::super::profile::{Exchange, Header};
+use super::super::session::Session;
 use super::super::{kdf, keys::DhPair, ratchet};
 use super::*;
 use crate::Secret;
@@ -27,6 +28,25 @@ fn written<P: Profile>(key: &[u8; 32]) -> Vec<u8> {
 }
 
 both_profiles! {
+    /// A server that shows our own bundle as somebody else's could throw our words back at us in that name.
+    fn our_own_identity_is_nobody_elses<P: Profile>() {
+        let random = SeededRandom::new(40);
+        let mut alice = Party::<P>::new(&random);
+        let own = alice.bundle();
+        let refused = alice.sessions.start(&alice.device, &own, NOW, &random);
+        assert_eq!(refused, Err(BundleError::OwnIdentity));
+        let exchange = Exchange {
+            identity: *alice.device.identity(),
+            ephemeral: DhPair::generate(&random).public(),
+            prekey_id: 1,
+            signed_prekey_id: 1,
+        };
+        let (signed, prekey, _) = alice.device.prekeys_for(1, 1).unwrap();
+        assert!(Session::<P>::respond(&alice.device, &exchange, signed, prekey, NOW).is_err());
+        let other = Exchange { identity: *Party::<P>::new(&random).device.identity(), ..exchange };
+        assert!(Session::<P>::respond(&alice.device, &other, signed, prekey, NOW).is_ok());
+    }
+
     fn c02_a_repeated_message_is_refused_and_changes_nothing<P: Profile>() {
         let random = SeededRandom::new(1);
         let (mut alice, mut bob) = acquainted::<P>(&random);

@@ -45,13 +45,19 @@ pub struct Sealer<'a> {
     pub random: &'a dyn Random,
 }
 
-/// What a message says, in both vocabularies.
-#[derive(Debug, Clone, Copy)]
+/// What a message says, in both vocabularies. `Debug` hides it.
+#[derive(Clone, Copy)]
 pub struct Said<'a> {
     /// For OMEMO 2.
     pub envelope: &'a Envelope,
     /// For legacy devices, which know nothing but text.
     pub body: &'a str,
+}
+
+impl fmt::Debug for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Said(<redacted>)")
+    }
 }
 
 /// An encrypted message, not yet addressed. Made by [`seal`], [`seal_empty`] and [`seal_reply`] only.

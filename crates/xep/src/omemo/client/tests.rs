@@ -219,6 +219,7 @@ fn c08_there_is_no_sealing_without_a_device_or_a_session() {
     };
     let sealer = Sealer { device: &alice.device, now: NOW, random: &random };
     let said = Said { envelope: &envelope, body: "hello" };
+    assert!(!format!("{said:?}").contains("hello"), "words stay out of logs");
     assert_eq!(seal(&sealer, &said, &mut Recipients::default()), Err(SealError::NoRecipients));
     let mut none = SessionSet::new();
     let mut recipients =
