@@ -27,7 +27,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 const FILE_BYTES_MAX: u64 = client::files::FILE_BYTES_MAX;
 
 /// How long what is under way may take when the program ends, and how often that is looked at.
-const LEAVE_MAX: Duration = Duration::from_secs(5);
+const LEAVE_MAX: Duration = Duration::from_secs(3);
 const LEAVE_STEP: Duration = Duration::from_millis(20);
 
 type Answering = oneshot::Sender<Result<Answer, Refusal>>;

@@ -84,6 +84,9 @@ async fn c04_a_message_survives_kill_9_and_arrives_once() {
     // killed when the broker has it, and its confirmation is still on the way; another process waits for that
     let mut following = process(&alice, &["inbox", "--follow"]);
     until("alice follows", || is_online(&alice)).await;
+    // a first message, so that everything about bob is known when the way is held up
+    assert_eq!(alice.run(&["say", "bob", "warm"]).await.exit, Exit::Ok);
+    assert_eq!(bob.read().await, ["warm"]);
     way.hold(true);
     let say = process(&alice, &["say", "bob", "third", "--wait", "60"]);
     until("bob has it", || async { bob.run(&["inbox"]).await.out.contains("third") }).await;
