@@ -9,7 +9,7 @@
 //! stanza arrives.
 
 use super::error::XmlError;
-use super::limits::Limits;
+use super::limits::{Limits, NAMESPACE_BYTES_MAX};
 use super::tape::{AttrSpan, ElementSpan, NsAt, Span, Tape};
 
 /// How far a scan got.
@@ -177,6 +177,7 @@ impl FastScan {
             }
         };
         if (name.end - name.start) as usize > limits.name_bytes
+            || declared.is_some_and(|ns| (ns.end - ns.start) as usize > NAMESPACE_BYTES_MAX)
             || self.open.len() >= limits.depth
             || self.tape.elements.len() > limits.children
         {

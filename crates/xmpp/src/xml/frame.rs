@@ -160,7 +160,7 @@ fn rescan(bytes: &Bytes, stream_ns: &str) -> Shape {
     }
     let header = format!("<s xmlns=\"{}\">", stream_ns.replace('"', "&quot;"));
     let read = slow::SlowScan::inside(header.as_bytes(), &Limits::SERVER)
-        .and_then(|(mut scan, _)| scan.run(&mut bytes.as_ref(), &Limits { stanza_bytes: bytes.len() + 1, ..limits }));
+        .and_then(|(mut scan, _)| scan.run(&mut bytes.as_ref(), &limits));
     match read {
         Ok(slow::Step::Complete(element)) => Shape::Tree(element),
         // Not reachable by input: every part was accepted before or written by us. An empty element carries nothing on.

@@ -1,5 +1,11 @@
 //! How much XML a peer may send.
 
+/// Longest name of a namespace, in bytes; real ones have less than a hundred.
+///
+/// Every element of a tree holds the name of its namespace, so one long name and thousands of short elements would take
+/// thousands of times the memory that they take on the wire.
+pub(super) const NAMESPACE_BYTES_MAX: usize = 1024;
+
 /// Bounds on one stream's XML; each is checked before memory is set aside for what exceeds it.
 ///
 /// Source: security-design §6 ("XML"), advertised as XEP-0478 says.

@@ -137,7 +137,10 @@ impl StreamScanner {
                     self.buffer.advance(used);
                     let Step::Complete(element) = step else { return Ok(None) };
                     self.state = State::Idle;
-                    return Ok(Some(Token::Frame(Frame::from_owned(element, self.content_ns()))));
+                    let frame = Frame::from_owned(element, self.content_ns());
+                    // Written anew it can be longer than it came, and whoever gets it has bounds too.
+                    let is_bounded = frame.len() <= self.limits.stanza_bytes;
+                    return if is_bounded { Ok(Some(Token::Frame(frame))) } else { Err(XmlError::TooLarge) };
                 }
                 State::Closed => return Ok(None),
             }

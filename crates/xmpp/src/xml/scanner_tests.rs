@@ -106,6 +106,30 @@ fn the_content_namespace_is_what_rxml_takes_it_for() {
     }
 }
 
+/// An element holds the name of its namespace, and what was abbreviated is written out.
+#[test]
+fn x13_what_is_short_on_the_wire_is_not_long_in_memory() {
+    let ns = "u".repeat(100_000);
+    let children = "<x/>".repeat(4000);
+    let prefixed = "<p:x/>".repeat(4000);
+    let attributes: String = (0..60).map(|n| format!(" p:a{n}=''")).collect();
+    let nearly = "u".repeat(1000);
+    for bad in [
+        format!("<iq><query xmlns='{ns}'>{children}</query></iq>"),
+        format!("<iq xmlns:p='{ns}'>{prefixed}</iq>"),
+        format!("<iq xmlns:p='{ns}' p:a=''/>"),
+        format!("<iq xmlns:p='{nearly}'>{prefixed}</iq>"),
+        format!("<iq xmlns:p='{nearly}'>{}</iq>", format!("<x{attributes}/>").repeat(10)),
+        format!("<message><body><![CDATA[{}]]></body></message>", "<".repeat(100_000)),
+    ] {
+        assert_eq!(one(&bad).err(), Some(XmlError::TooLarge), "{}…", &bad[..60]);
+    }
+    let good = format!("<iq><query xmlns='{nearly}'>{children}</query></iq>");
+    assert_eq!(one(&good).unwrap().len(), good.len());
+    let frame = one("<iq xmlns:p='urn:p'><p:x/><p:x p:a=''/></iq>").unwrap();
+    assert_eq!(frame.root().children().filter(|x| x.is("x", "urn:p")).count(), 2);
+}
+
 #[test]
 fn x13_entities_doctypes_comments_and_instructions_are_refused() {
     for (bad, why) in [

@@ -6,7 +6,7 @@ use rxml::{Parse, WithOptions};
 
 use super::element::Element;
 use super::error::XmlError;
-use super::limits::Limits;
+use super::limits::{Limits, NAMESPACE_BYTES_MAX};
 
 /// How far a slow scan got.
 pub(super) enum Step {
@@ -22,6 +22,8 @@ pub(super) struct SlowScan {
     parser: rxml::Parser,
     open: Vec<Element>,
     bytes: usize,
+    /// Bytes by which the canonical form is longer: names of namespaces that were written as prefixes.
+    added: usize,
     count: usize,
     declarations: Declarations,
 }
@@ -65,7 +67,14 @@ impl SlowScan {
                 Ok(Some(rxml::Event::StartElement(_, name, attrs))) => {
                     let tag = start(name, attrs, limits)?;
                     return Ok((
-                        Self { parser, open: Vec::new(), bytes: 0, count: 0, declarations: Declarations::default() },
+                        Self {
+                            parser,
+                            open: Vec::new(),
+                            bytes: 0,
+                            added: 0,
+                            count: 0,
+                            declarations: Declarations::default(),
+                        },
                         tag,
                     ));
                 }
@@ -98,7 +107,12 @@ impl SlowScan {
                     if self.open.len() >= limits.depth || self.count > limits.children + 1 {
                         return Err(XmlError::TooLarge);
                     }
-                    self.open.push(start(name, attrs, limits)?);
+                    let element = start(name, attrs, limits)?;
+                    self.added += namespace_bytes(&element, self.open.last());
+                    if self.added > limits.stanza_bytes {
+                        return Err(XmlError::TooLarge);
+                    }
+                    self.open.push(element);
                 }
                 Ok(Some(rxml::Event::EndElement(_))) => {
                     let element = self.open.pop().ok_or(XmlError::Malformed)?;
@@ -123,12 +137,12 @@ impl SlowScan {
 }
 
 fn start((ns, name): rxml::QName, attrs: rxml::AttrMap, limits: &Limits) -> Result<Element, XmlError> {
-    if attrs.len() > limits.attributes || name.len() > limits.name_bytes {
+    if attrs.len() > limits.attributes || name.len() > limits.name_bytes || ns.len() > NAMESPACE_BYTES_MAX {
         return Err(XmlError::TooLarge);
     }
     let mut element = Element::new(name.to_string(), ns.to_string());
     for ((ns, name), value) in attrs {
-        if name.len() > limits.name_bytes {
+        if name.len() > limits.name_bytes || ns.len() > NAMESPACE_BYTES_MAX {
             return Err(XmlError::TooLarge);
         }
         let key = match ns.as_str() {
@@ -139,6 +153,14 @@ fn start((ns, name): rxml::QName, attrs: rxml::AttrMap, limits: &Limits) -> Resu
         element.set_attr(key, value);
     }
     Ok(element)
+}
+
+/// Bytes that the names of namespaces take where an element is written without prefixes inside `parent`.
+fn namespace_bytes(element: &Element, parent: Option<&Element>) -> usize {
+    let own = if parent.is_some_and(|parent| parent.ns() == element.ns()) { 0 } else { element.ns().len() };
+    let of_attr =
+        |name: &str| name.strip_prefix('{').and_then(|rest| rest.rsplit_once('}')).map_or(0, |(ns, _)| ns.len());
+    own + element.attrs().map(|(name, _)| of_attr(name)).sum::<usize>()
 }
 
 fn classify(error: &rxml::Error) -> XmlError {
