@@ -31,6 +31,7 @@ pub struct Core {
     pub(crate) federation: Federation,
     pub(crate) failed_logins: Pace,
     pub(crate) strangers: Pace,
+    pub(crate) password_changes: Pace,
     pub(crate) interests: Interests,
     pub(crate) uploads: Busy,
     /// The settings of all client streams.
@@ -164,6 +165,7 @@ impl Broker {
             federation,
             failed_logins: Pace::of_failed_logins(),
             strangers,
+            password_changes: Pace::of_password_changes(),
             interests: Interests::default(),
             uploads: Busy::default(),
             client_streams,

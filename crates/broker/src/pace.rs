@@ -28,6 +28,12 @@ impl Pace {
         Self::new(5, 5, 600)
     }
 
+    /// Changes of a password: five in ten minutes. Each costs a good part of a second of computing, on purpose.
+    pub(crate) fn of_password_changes() -> Self {
+        // asked for before it is charged, so the last one may leave the bucket empty, not in debt
+        Self::new(4, 5, 600)
+    }
+
     /// Requests to subscribe from people whom the account does not know: five a minute (security-design §6).
     pub(crate) fn of_strangers(per_minute: u32) -> Self {
         // asked for before it is charged, so the last one may leave the bucket empty, not in debt

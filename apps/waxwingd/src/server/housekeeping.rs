@@ -38,7 +38,9 @@ async fn forget(shared: &Shared) {
         broker::upload::forget_expired(core).await?;
         broker::invites::forget_expired(core).await
     };
-    if forgotten.await.is_err() {
+    let is_forgotten = forgotten.await.is_ok();
+    let is_finished = broker::accounts::finish_deletions(core).await.is_ok();
+    if !(is_forgotten && is_finished) {
         tracing::warn!("the store did not let go of what is over; this is tried again later");
     }
 }

@@ -32,6 +32,10 @@ pub async fn create(
     if !names::is_free(core, &address, token).await? {
         return Err(AccountError::NameTaken);
     }
+    if let Some(token) = token {
+        // a token that does not fit is found out before the slow part too; this transaction is not committed
+        invites::redeem_for(core, &mut core.store.transaction(), &address, token).await?;
+    }
     let verifiers = password::verifiers(core, password)?;
     for _ in 0..ATTEMPTS {
         let key = ACCOUNTS.row(ACCOUNTS_OWNER, address.as_str().as_bytes());
@@ -142,6 +146,21 @@ pub async fn delete(core: &Core, account: &BareJid) -> Result<(), AccountError> 
         }
     }
     remove_all(core, account).await
+}
+
+/// Finishes the closing of accounts that was interrupted. Returns how many there were; to be called now and then.
+///
+/// # Errors
+///
+/// As [`delete`].
+pub async fn finish_deletions(core: &Core) -> Result<usize, AccountError> {
+    let leaving: Vec<_> = core.accounts().await?.into_iter().filter(|row| row.leaving).collect();
+    for row in &leaving {
+        if let Ok(account) = BareJid::parse(&row.jid) {
+            delete(core, &account).await?;
+        }
+    }
+    Ok(leaving.len())
 }
 
 /// Removes the rows of an account, table by table.

@@ -107,6 +107,12 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
             if core.local_jid(&username).as_ref() != Some(&account) {
                 return Condition::NotAllowed.into();
             }
+            let now = core.env.now();
+            if core.password_changes.wait_until(account.as_str(), now).is_some() {
+                let error = StanzaError::new(Condition::ResourceConstraint);
+                return IqOutcome::Error(error.with_text("Too many changes. Try again in some minutes."));
+            }
+            core.password_changes.charge(account.as_str(), now);
             change_password(core, &account, &password).await
         }
         Ok(Request::Cancel) => {

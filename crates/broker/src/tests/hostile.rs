@@ -257,11 +257,12 @@ fn an_account_that_was_half_closed_can_be_closed_again() {
     let mut transaction = core.store.transaction();
     transaction.put(&ACCOUNTS.row(ACCOUNTS_OWNER, account.as_str().as_bytes()), row.encode_to_vec());
     run(transaction.commit()).expect("written");
-    run(accounts::delete(&core, &account)).expect("what was begun is finished");
+    assert_eq!(run(accounts::finish_deletions(&core)), Ok(1), "what was begun is finished");
     world.settle();
     assert!(run(crate::roster::load_all(&core, account.as_str())).expect("read").is_empty());
     let told = world.take(alice);
     assert!(told.iter().any(|s| s.attr("type") == Some("unsubscribed")), "contacts are told");
+    assert_eq!(run(accounts::finish_deletions(&core)), Ok(0));
     let again = run(accounts::delete(&core, &account));
     assert_eq!(again, Err(accounts::AccountError::NotFound), "and then there is nothing left to close");
 }
@@ -293,4 +294,37 @@ fn files_outlive_messages_where_the_settings_say_so() {
     let get = Request { method: "GET", path: &path, headers: &[] };
     let (_, download) = run(crate::upload::get(&core, &get));
     assert_eq!(run(download.expect("there").next()), Ok(Some(b"abc".to_vec())));
+}
+
+/// A password is expensive to change, on purpose, so nobody may do it all the time.
+#[test]
+fn passwords_change_a_few_times_in_ten_minutes() {
+    let mut world = world(8);
+    let alice = world.online("alice@north.example", "desk");
+    let change = |world: &mut World| {
+        let query = "<query xmlns='jabber:iq:register'><username>alice</username><password>pw</password></query>";
+        world.send(alice, &format!("<iq type='set' id='p' to='{NORTH}'>{query}</iq>"));
+        condition(&world.take(alice).remove(0))
+    };
+    for _ in 0..5 {
+        assert_eq!(change(&mut world), None);
+    }
+    assert_eq!(change(&mut world), Some("resource-constraint"));
+    world.advance(Duration::from_secs(121));
+    assert_eq!(change(&mut world), None);
+}
+
+/// An invitation for one name does not pay for hashing the passwords of others.
+#[test]
+fn a_token_that_does_not_fit_costs_no_hashing() {
+    let world = World::with_config(9, &[NORTH], |config| config.scram_iterations = 4_000_000_000);
+    world.register("alice@north.example");
+    let core = world.broker(NORTH).core().clone();
+    let address = BareJid::parse("bob@north.example").ok();
+    let spec = crate::invites::Spec { address, ..crate::invites::Spec::default() };
+    let token = run(crate::invites::create(&core, &spec)).expect("made").token;
+    let other = run(accounts::create(&core, "carol", PASSWORD, Some(&token)));
+    assert_eq!(other, Err(accounts::AccountError::OtherName));
+    let made_up = run(accounts::create(&core, "carol", PASSWORD, Some("made-up")));
+    assert_eq!(made_up, Err(accounts::AccountError::InvalidToken));
 }
