@@ -71,6 +71,7 @@ fn check() -> Result<(), String> {
 
 fn test(options: &Options) -> Result<(), String> {
     check()?;
+    run::step("docs", "cargo", &["doc", "--workspace", "--no-deps", "--lib"])?;
     run::step("tests", "cargo", &["test", "--workspace"])?;
     run::step("fuzz (short)", "cargo", &fuzz_command("50000", "1"))?;
     let mut differential = fuzz_command("1000000", "2");

@@ -16,6 +16,7 @@ pub(crate) fn step(title: &str, program: &str, args: &[&str]) -> Result<(), Stri
     let status = Command::new(program)
         .args(args)
         .current_dir(root())
+        .env("RUSTDOCFLAGS", "-D warnings")
         .stdin(Stdio::null())
         .status()
         .map_err(|e| format!("{program} could not be started: {e}"))?;
