@@ -11,6 +11,7 @@
 //! | [`dice`] | everything that is left to chance |
 //! | [`record`] | what crossed the network, searched for words and for ratchet keys that were used twice |
 //! | `conversations`, `network`, `disks`, `schedules`, `secrecy`, `strangers`, `hostile` | the tests |
+//! | `promises` | that the tests which `docs/threat-model.md` names are there |
 //!
 //! TLS is played by handing the same facts to both ends of a link. What is recorded is what travels inside TLS: more than
 //! anybody on the network sees, and exactly what the brokers see.
@@ -24,6 +25,7 @@ mod conversations;
 mod disks;
 mod hostile;
 mod network;
+mod promises;
 mod schedules;
 mod secrecy;
 mod strangers;

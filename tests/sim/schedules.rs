@@ -212,7 +212,7 @@ impl Schedule {
 #[test]
 fn c04_random_deaths_lose_nothing_that_was_acknowledged_and_show_nothing_twice() {
     let (mut lost, mut said) = (0, 0);
-    for_seeds(12, |seed| {
+    for_seeds(8, |seed| {
         let mut schedule = Schedule::new(seed);
         schedule.run(120);
         schedule.calm_down();
@@ -225,7 +225,7 @@ fn c04_random_deaths_lose_nothing_that_was_acknowledged_and_show_nothing_twice()
 /// A broker whose disk does not take a message says so, and it can be sent again.
 #[test]
 fn full_and_read_only_disks_lose_nothing_that_was_acknowledged() {
-    for_seeds(6, |seed| {
+    for_seeds(4, |seed| {
         let mut schedule = Schedule::new(seed + 1000);
         schedule.full_disks = true;
         schedule.run(100);

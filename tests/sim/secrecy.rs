@@ -1,8 +1,11 @@
 //! What can be read where: nothing of what people say, neither by the brokers nor on any disk.
 
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 
 use crate::record::words::find;
+use crate::world::link::Kind;
 use crate::world::{NORTH, SOUTH, World};
 
 const BODIES: [&str; 3] = ["meet me at the lighthouse", "the lighthouse is closed", "then by the harbour wall"];
@@ -34,7 +37,7 @@ fn words() -> Vec<&'static str> {
 }
 
 #[test]
-fn b02_brokers_see_no_words_and_no_files() {
+fn brokers_see_no_words_and_no_files() {
     let world = conversation();
     let seen = world.record.everything();
     for word in words() {
@@ -76,4 +79,56 @@ fn no_disk_of_a_person_shows_words_files_or_addresses() {
         }
     }
     assert!(searched > 100_000, "the disks hold something: {searched}");
+}
+
+/// Takes what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panics while logging").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Everything that brokers and engines log, down to the finest level, and how everything prints that they hand out.
+#[test]
+fn b03_logs_and_debug_output_name_nobody_and_nothing() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let mut printed = String::new();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut world = conversation();
+        let links = [world.links_of(Kind::Client), world.links_of(Kind::Server)].concat();
+        for link in links {
+            world.cut(link);
+        }
+        world.restart_site(NORTH);
+        world.advance(std::time::Duration::from_secs(600));
+        for person in &world.people {
+            printed += &format!("{:?} {:?} {:?} {:?}", person.engine, person.events, person.requests, person.saved);
+        }
+        for site in &world.sites {
+            printed += &format!("{:?}", site.broker);
+        }
+        tracing::trace!("the control: lighthouse-keeper");
+    });
+    let logged = log.0.lock().expect("nobody panics while logging").clone();
+    assert!(find(&logged, "lighthouse-keeper").is_some(), "the search finds what was logged");
+    assert!(printed.len() > 1000, "something was printed");
+    let addresses = ["alice@", "bob@south", "north.example", "south.example"];
+    for word in words().into_iter().chain(addresses) {
+        assert_eq!(find(&logged, word), None, "the log names {word}");
+        assert_eq!(find(printed.as_bytes(), word), None, "what is printed names {word}");
+    }
 }

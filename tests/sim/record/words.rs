@@ -35,7 +35,7 @@ fn forms(needle: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    memchr::memmem::find(haystack, needle).is_some()
 }
 
 #[test]
