@@ -1,7 +1,7 @@
 //! Everything that an engine remembers, one line per table. Every row names its account.
 //!
 //! An owner of rows is a list of names, joined by a byte that no address contains ([`owner`]). The store hides tables,
-//! owners and names, and seals every value.
+//! owners and names, and seals every value. Rows hold keys, passwords and words, so none of them can be printed.
 
 use prost::Message;
 use store::{Direction, Key, Store, StoreError, Table, Transaction};
@@ -109,6 +109,7 @@ pub(crate) async fn list_seq<R: Message + Default>(
 
 /// The account: where it is and how to sign in.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct AccountRow {
     /// The address; before registration has succeeded, the wished one.
     #[prost(string, tag = "1")]
@@ -148,6 +149,7 @@ pub(crate) struct AccountRow {
 
 /// Where a server is.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct EndpointRow {
     #[prost(string, tag = "1")]
     pub(crate) host: String,
@@ -157,6 +159,7 @@ pub(crate) struct EndpointRow {
 
 /// The private keys of this device.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct DeviceRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -173,6 +176,7 @@ pub(crate) struct DeviceRow {
 
 /// Somebody.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct ContactRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -209,6 +213,7 @@ pub(crate) struct ContactRow {
 
 /// When device lists were seen.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct DeviceListRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -225,6 +230,7 @@ pub(crate) struct DeviceListRow {
 
 /// A device of somebody, or another one of the own account.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct PeerDeviceRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -257,6 +263,7 @@ pub(crate) struct PeerDeviceRow {
 
 /// The sessions with a device under one version.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct SessionRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -271,6 +278,7 @@ pub(crate) struct SessionRow {
 
 /// A message.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct MessageRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -301,6 +309,7 @@ pub(crate) struct MessageRow {
 
 /// The file of a message.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct FileRow {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
@@ -323,6 +332,7 @@ pub(crate) struct FileRow {
 
 /// Where a message is: found by its id.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct MessageIdRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -332,6 +342,7 @@ pub(crate) struct MessageIdRow {
 
 /// Something to encrypt and send.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct WaitingRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -349,6 +360,7 @@ pub(crate) struct WaitingRow {
 
 /// A stanza that is out, or ready to go.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct OutboxRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,
@@ -367,6 +379,7 @@ pub(crate) struct OutboxRow {
 
 /// An invitation of ours.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub(crate) struct InviteRow {
     #[prost(string, tag = "1")]
     pub(crate) account: String,

@@ -17,11 +17,15 @@ impl Engine {
     pub(crate) async fn start_session(&mut self) -> Result<(), EngineError> {
         self.check_own_device();
         self.send_own_presence();
-        // Stanzas are handled in order, so the answer comes behind everything that had waited for us.
-        self.ask("get", None, Element::new("ping", xep::ping::NS), Question::CatchUp);
+        self.ask_whether_caught_up();
         self.resend_outbox().await?;
         self.ask_server_features();
         self.finish_sign_in().await
+    }
+
+    /// Stanzas are handled in order, so the answer comes behind everything that had waited for us.
+    fn ask_whether_caught_up(&mut self) {
+        self.ask("get", None, Element::new("ping", xep::ping::NS), Question::CatchUp);
     }
 
     pub(crate) async fn handle_stanza(&mut self, stanza: Element) -> Result<(), EngineError> {
@@ -57,7 +61,12 @@ impl Engine {
                 self.configure_answer(version, then, &answer);
                 Ok(())
             }
-            // Without an answer, what came until now is what had waited.
+            // The answer comes behind everything that had waited. As long as there is none, keys that a message on its
+            // way may need are kept.
+            Question::CatchUp if matches!(answer, Answer::Lost) => {
+                self.ask_whether_caught_up();
+                Ok(())
+            }
             Question::CatchUp => {
                 self.note_caught_up();
                 if self.fetches.own_device_checked { self.maintain_device(true).await } else { Ok(()) }

@@ -52,6 +52,8 @@ pub(crate) struct Server {
     pub(crate) failing_nodes: Vec<(String, Condition)>,
     /// What the server hands out as an invitation, if not what it should.
     pub(crate) invite_uri: Option<String>,
+    /// Whether pings get no answer.
+    pub(crate) ignores_pings: bool,
     /// How messages to these accounts bounce.
     pub(crate) bouncing: BTreeMap<String, Condition>,
     pub(crate) tamper: Option<Tamper>,
@@ -86,6 +88,7 @@ impl Server {
             failing: BTreeMap::new(),
             failing_nodes: Vec::new(),
             invite_uri: None,
+            ignores_pings: false,
             bouncing: BTreeMap::new(),
             tamper: None,
             refuses_options: false,
@@ -308,6 +311,7 @@ impl Server {
         };
         let child = iq.children().next()?;
         let answer = match child.name() {
+            "ping" if self.ignores_pings => return None,
             "ping" => Ok(None),
             "pubsub" => self.pubsub(&owner, child, kind == "set").map(Some),
             "command" => self.invite(&from.bare(), child).map(Some),

@@ -226,3 +226,16 @@ fn a_used_prekey_is_erased_as_soon_as_nothing_can_wait_for_it() {
     world.say(carol, "alice@north.example", "takes another");
     assert_eq!(used(&mut world), 0);
 }
+
+#[test]
+fn a_catch_up_ends_with_its_answer_and_not_with_patience() {
+    let (mut world, alice, _) = World::alice_and_bob(49);
+    world.server.ignores_pings = true;
+    world.restart(alice);
+    let a_while = std::time::Duration::from_secs(60);
+    world.advance(a_while);
+    assert!(world.engine(alice).is_catching_up(), "what had waited may still come, and need keys");
+    world.server.ignores_pings = false;
+    world.advance(a_while);
+    assert!(!world.engine(alice).is_catching_up());
+}
