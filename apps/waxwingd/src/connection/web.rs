@@ -14,27 +14,35 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use net::connection::Connection;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::Shared;
 use crate::settings::Direction;
 
-/// How long the next piece of a file may take to arrive.
+/// How long the next piece of a file may take to arrive, or to be taken.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Pieces of a file that wait for a slow reader.
 const PIECES: usize = 2;
 
-/// Serves one connection until its peer closes it.
+/// Serves one connection until its peer closes it, or takes nothing any more: who only holds a place keeps others out.
 pub(super) async fn serve(shared: &Arc<Shared>, connection: Connection) {
+    let stalled = Arc::new(Notify::new());
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let shared = Arc::clone(shared);
-        async move { Ok::<_, Infallible>(Box::pin(answer(shared, request)).await) }
+        let (shared, stalled) = (Arc::clone(shared), Arc::clone(&stalled));
+        async move { Ok::<_, Infallible>(Box::pin(answer(shared, request, stalled)).await) }
     });
-    Box::pin(net::http::serve_http(connection, service)).await;
+    tokio::select! {
+        () = Box::pin(net::http::serve_http(connection, service)) => {}
+        () = stalled.notified() => {}
+    }
 }
 
-async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> hyper::Response<Outgoing> {
+async fn answer(
+    shared: Arc<Shared>,
+    request: hyper::Request<Incoming>,
+    stalled: Arc<Notify>,
+) -> hyper::Response<Outgoing> {
     let (head, body) = request.into_parts();
     let headers: Vec<(&str, &str)> =
         head.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
@@ -42,7 +50,7 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> hyper
     shared.tap(Direction::Received, request.path.as_bytes());
     if request.path.starts_with(upload::PATH) {
         match request.method {
-            "GET" | "HEAD" => download(&shared, &request).await,
+            "GET" | "HEAD" => download(&shared, &request, stalled).await,
             "PUT" => whole(&shared, take(&shared, &request, body).await.unwrap_or_else(|refused| refused)),
             _ => whole(&shared, Response::text(405, "This cannot be done here.").with("allow", "GET, HEAD, PUT")),
         }
@@ -81,7 +89,7 @@ async fn take(shared: &Shared, request: &Request<'_>, mut body: Incoming) -> Res
 }
 
 /// Gives a file out.
-async fn download(shared: &Arc<Shared>, request: &Request<'_>) -> hyper::Response<Outgoing> {
+async fn download(shared: &Arc<Shared>, request: &Request<'_>, stalled: Arc<Notify>) -> hyper::Response<Outgoing> {
     let (head, content) = upload::get(shared.broker.core(), request).await;
     if content.is_none() {
         return whole(shared, head);
@@ -91,7 +99,7 @@ async fn download(shared: &Arc<Shared>, request: &Request<'_>) -> hyper::Respons
     let path = request.path.to_owned();
     let headers: Vec<(String, String)> =
         request.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    tokio::spawn(send_pieces(shared.broker.clone(), path, headers, sender));
+    tokio::spawn(send_pieces(shared.broker.clone(), path, headers, sender, stalled));
     respond(head, Outgoing::Pieces { pieces, tap: Arc::clone(shared) })
 }
 
@@ -100,6 +108,7 @@ async fn send_pieces(
     path: String,
     headers: Vec<(String, String)>,
     sender: mpsc::Sender<io::Result<Bytes>>,
+    stalled: Arc<Notify>,
 ) {
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let request = Request { method: "GET", path: &path, headers: &headers };
@@ -111,8 +120,10 @@ async fn send_pieces(
             Err(_) => Err(io::ErrorKind::UnexpectedEof.into()), // cut off, so that half a file is not taken for one
         };
         let is_last = piece.is_err();
-        if sender.send(piece).await.is_err() || is_last {
-            return;
+        match tokio::time::timeout(SILENCE, sender.send(piece)).await {
+            Ok(Ok(())) if !is_last => {}
+            Ok(_) => return,
+            Err(_) => return stalled.notify_one(),
         }
     }
 }
@@ -165,6 +176,52 @@ impl Body for Outgoing {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Pieces { .. } => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::tables::{UPLOAD_CHUNKS, UPLOADS, UPLOADS_OWNER, UploadRow};
+    use broker::{BrokerConfig, Environment};
+    use net::clock::SystemClock;
+    use net::random::SystemRandom;
+    use prost::Message as _;
+    use store::Store;
+
+    use super::*;
+
+    const CHUNK: usize = 256 * 1024;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_loses_its_place() {
+        let env = Environment { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+        let store = Store::in_memory(Arc::clone(&env.random));
+        let row = UploadRow {
+            name: "aaaa".into(),
+            size_bytes: 4 * CHUNK as u64,
+            complete: true,
+            expires_at: i64::MAX,
+            ..UploadRow::default()
+        };
+        let mut transaction = store.transaction();
+        transaction.put(&UPLOADS.row(UPLOADS_OWNER, b"aaaa"), row.encode_to_vec());
+        for chunk in 0..4 {
+            transaction.put(&UPLOAD_CHUNKS.seq(b"aaaa", chunk), vec![7; CHUNK]);
+        }
+        transaction.commit().await.expect("written");
+        let broker = Broker::new(BrokerConfig::new("north.example"), store, env);
+        for (takes, is_stalled) in [(4, false), (1, true)] {
+            let (sender, mut pieces) = mpsc::channel(1);
+            let stalled = Arc::new(Notify::new());
+            let path = format!("{}aaaa", upload::PATH);
+            let sending = tokio::spawn(send_pieces(broker.clone(), path, Vec::new(), sender, Arc::clone(&stalled)));
+            for _ in 0..takes {
+                assert!(matches!(pieces.recv().await, Some(Ok(piece)) if piece.len() == CHUNK));
+            }
+            sending.await.expect("it ends");
+            let told = tokio::time::timeout(Duration::from_secs(1), stalled.notified()).await.is_ok();
+            assert_eq!(told, is_stalled, "after {takes} pieces");
         }
     }
 }
