@@ -136,7 +136,8 @@ class Peer(ClientXMPP):
         await self.encryption.get_session_manager()
         say(event="ready", jid=self.boundjid.full)
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
+        # Nothing else holds the reader and so this task: asyncio refers to both weakly.
+        reader = self.reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
             try:
