@@ -3,6 +3,7 @@
 mod dialogues;
 mod federation;
 mod home_servers;
+mod lost_sessions;
 mod ours;
 mod servers;
 mod slixmpp;
