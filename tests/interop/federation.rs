@@ -86,9 +86,7 @@ async fn meet(caller: &Server, called: &Server) {
     bounce(&mut bob, &caller.domain).await;
     bob.send("<presence type='unavailable'/>").await;
     let gone = bob.jid().clone();
-    alice
-        .expect("his going", |s| s.attr("from") == Some(gone.as_str()) && s.attr("type") == Some("unavailable"))
-        .await;
+    alice.expect("his going", |s| s.attr("from") == Some(gone.as_str()) && s.attr("type") == Some("unavailable")).await;
 }
 
 /// Who opens the first connection.

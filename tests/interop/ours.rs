@@ -47,11 +47,6 @@ impl Ours {
     /// How clients reach it.
     pub(crate) fn server(&self) -> raw::Server {
         let trust = net::verify::Trust::only_pem(&self.ca_pem).expect("its authority has a certificate");
-        raw::Server {
-            address: self.host.at(5222),
-            domain: self.host.domain.clone(),
-            trust,
-            danger_no_binding: false,
-        }
+        raw::Server { address: self.host.at(5222), domain: self.host.domain.clone(), trust, danger_no_binding: false }
     }
 }

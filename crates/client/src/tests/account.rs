@@ -72,7 +72,13 @@ fn a_wrong_password_is_said_and_the_right_one_works() {
     let person = world.person();
     let login = |password: &str| {
         let password = Password::new(password);
-        Command::Login(Login { address: "alice@north.example".into(), password, at: Vec::new(), pin: None, danger_no_binding: false })
+        Command::Login(Login {
+            address: "alice@north.example".into(),
+            password,
+            at: Vec::new(),
+            pin: None,
+            danger_no_binding: false,
+        })
     };
     let reply = world.command(person, login("wrong")).unwrap();
     assert_eq!(ended(&world, person, reply), Err(Failure::WrongPassword));
