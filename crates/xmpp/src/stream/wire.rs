@@ -193,6 +193,12 @@ impl Wire {
         self.scanner.set_limits(limits);
     }
 
+    /// Forgets white space behind `<starttls/>`, which RFC 6120 §5.3.3 forbids and go-sendxmpp sends: it says nothing, so
+    /// nobody can have put it there to any effect.
+    pub(super) fn drop_space(&mut self) {
+        self.scanner.drop_space();
+    }
+
     /// Bytes that were read but belong to no element yet.
     pub(super) fn has_buffered(&self) -> bool {
         self.scanner.has_buffered()

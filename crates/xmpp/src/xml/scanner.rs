@@ -91,6 +91,14 @@ impl StreamScanner {
         !self.buffer.is_empty() || matches!(self.state, State::Slow(_))
     }
 
+    /// Forgets white space that waits between elements.
+    pub fn drop_space(&mut self) {
+        if matches!(self.state, State::Idle) {
+            let space = self.buffer.iter().take_while(|b| b.is_ascii_whitespace()).count();
+            self.buffer.advance(space);
+        }
+    }
+
     /// Returns the next token, or nothing until more bytes arrive.
     ///
     /// # Errors

@@ -328,6 +328,7 @@ impl Responder {
 
     fn handle_on_plain(&mut self, frame: &Frame) -> Result<Option<ResponderEvent>, StreamError> {
         if frame.is("starttls", ns::TLS) {
+            self.wire.drop_space();
             if self.wire.has_buffered() {
                 return Err(Misbehaviour::BytesBeforeTls.into());
             }

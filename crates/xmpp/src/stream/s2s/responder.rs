@@ -280,6 +280,7 @@ impl Responder {
     fn handle_frame(&mut self, frame: Frame) -> Result<Option<ResponderEvent>, StreamError> {
         match self.state {
             State::AwaitStartTls if frame.is("starttls", ns::TLS) => {
+                self.wire.drop_space();
                 if self.wire.has_buffered() {
                     return Err(Misbehaviour::BytesBeforeTls.into());
                 }

@@ -95,6 +95,19 @@ fn x09_stanzas_in_front_of_the_servers_handshake_end_the_stream() {
     assert!(bodies(&script.events).is_empty());
 }
 
+/// go-sendxmpp sends two line feeds behind `<starttls/>`, in the same packet.
+#[test]
+fn white_space_behind_starttls_is_forgotten() {
+    let mut script = Script::new(Transport::Plain);
+    script.say(HEADER);
+    assert!(script.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\n\n").contains("<proceed"));
+    assert_eq!(script.ending(), None);
+    let mut script = Script::new(Transport::Plain);
+    script.say(HEADER);
+    script.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\n\n<");
+    assert_eq!(script.ending(), failed(Misbehaviour::BytesBeforeTls).as_ref());
+}
+
 #[test]
 fn x09_no_login_without_tls() {
     let mut script = Script::new(Transport::Plain);
