@@ -2,6 +2,7 @@
 
 mod dialogues;
 mod federation;
+mod go_sendxmpp;
 mod home_servers;
 mod lost_sessions;
 mod ours;
