@@ -6,5 +6,6 @@ mod go_sendxmpp;
 mod home_servers;
 mod lost_sessions;
 mod ours;
+mod profanity;
 mod servers;
 mod slixmpp;

@@ -44,6 +44,9 @@ fn server(core: &Core) -> Info {
     let claims = [&xep::disco::CLAIM, &xep::ibr::CLAIM, &xep::invites::CLAIM, &xep::commands::CLAIM, &xep::ping::CLAIM];
     info.features = claims.iter().flat_map(|claim| claim.features).map(|f| (*f).to_owned()).collect();
     info.features.push("msgoffline".to_owned()); // XEP-0160 §5
+    // Personal services are the accounts', but packaged profanity asks only the server whether they take options with
+    // what is published, and without them nobody can read its keys.
+    pep::discovery::describe(&mut info);
     if core.config.upload.web_base.is_some() {
         let upload = xep::upload::info("Files", core.config.upload.max_bytes);
         info.features.push(xep::upload::NS.to_owned());

@@ -3,3 +3,4 @@
 pub mod ejabberd;
 pub mod prosody;
 pub mod python;
+pub mod terminal;
