@@ -15,19 +15,12 @@ use crate::world::{Crossing, Party};
 /// How far around a message its story goes.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 
-/// A message that one broker has written to another.
-pub(crate) struct BetweenBrokers {
-    pub(crate) id: String,
-    pub(crate) to: Party,
-}
-
 /// Everything that was sent.
 #[derive(Default)]
 pub(crate) struct Record {
     pub(crate) crossings: Vec<Crossing>,
     /// What was asked for and uploaded over HTTPS.
     pub(crate) http: Vec<Vec<u8>>,
-    pub(crate) between_brokers: Vec<BetweenBrokers>,
     /// The ids of messages that came back with an error. An error is not kept for somebody who is away (RFC 6121
     /// §8.5.2.2.4), so its receiver may never hear of it.
     pub(crate) returned: BTreeSet<String>,
@@ -36,24 +29,14 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Notes what was sent. Returns the ids of messages between brokers.
-    pub(crate) fn note(&mut self, crossing: &Crossing) -> Vec<String> {
+    /// Notes what was sent.
+    pub(crate) fn note(&mut self, crossing: &Crossing) {
         self.crossings.push(crossing.clone());
-        let mut ids = Vec::new();
         if crossing.kind == Kind::Server {
             let stanzas = crate::stanzas::parse(&crossing.bytes, xmpp::ns::SERVER).unwrap_or_default();
-            let messages = stanzas.iter().filter(|stanza| stanza.name() == "message");
-            for message in messages {
-                let Some(id) = message.attr("id") else { continue };
-                if message.attr("type") == Some("error") {
-                    self.returned.insert(id.to_owned());
-                } else {
-                    ids.push(id.to_owned());
-                }
-            }
+            let errors = stanzas.iter().filter(|s| s.name() == "message" && s.attr("type") == Some("error"));
+            self.returned.extend(errors.filter_map(|message| message.attr("id")).map(str::to_owned));
         }
-        self.between_brokers.extend(ids.iter().map(|id| BetweenBrokers { id: id.clone(), to: crossing.to }));
-        ids
     }
 
     pub(crate) fn note_http(&mut self, request: &HttpRequest) {

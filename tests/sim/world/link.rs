@@ -21,8 +21,8 @@ pub(crate) struct LinkId(pub(crate) u64);
 
 /// What travels in a pipe.
 pub(crate) enum Parcel {
-    /// Bytes, and the ids of the messages that are lost if they are: those that one broker has written to another.
-    Bytes(Bytes, Vec<String>),
+    /// Bytes.
+    Bytes(Bytes),
     /// The handshake is done.
     Tls,
     /// The other side has closed, or the network says that it is gone.
@@ -44,13 +44,9 @@ impl Pipe {
         self.parcels.push_back((at, parcel));
     }
 
-    /// Throws away what is on its way, and returns the ids of the messages between brokers in it.
-    pub(crate) fn clear(&mut self) -> Vec<String> {
-        let ids = self.parcels.drain(..).filter_map(|(_, parcel)| match parcel {
-            Parcel::Bytes(_, ids) => Some(ids),
-            _ => None,
-        });
-        ids.flatten().collect()
+    /// Throws away what is on its way.
+    pub(crate) fn clear(&mut self) {
+        self.parcels.clear();
     }
 }
 

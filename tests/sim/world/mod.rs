@@ -78,9 +78,6 @@ pub(crate) struct World {
     pub(crate) tls: Tls,
     /// Somebody terminates TLS between people and brokers, with a certificate that everybody believes.
     pub(crate) interceptor: bool,
-    /// The ids of messages that nobody answered for at some moment: written by one broker to another, and not safe there
-    /// when the connection broke or the other died. Brokers do not acknowledge to each other yet.
-    pub(crate) unprotected: BTreeSet<String>,
     /// Pairs that cannot reach each other.
     parted: BTreeSet<(Party, Party)>,
     seed: u64,
@@ -102,7 +99,6 @@ impl World {
             tampered_count: 0,
             tls: Tls::Any,
             interceptor: false,
-            unprotected: BTreeSet::new(),
             parted: BTreeSet::new(),
             seed,
         };

@@ -122,9 +122,7 @@ impl World {
                 }
             }
         }
-        for (_, mut link) in self.links.extract_if(.., |_, link| link.ends.iter().all(End::is_gone)) {
-            self.unprotected.extend(link.pipes.iter_mut().flat_map(Pipe::clear));
-        }
+        self.links.retain(|_, link| !link.ends.iter().all(End::is_gone));
     }
 
     fn pump_person(&mut self, person: usize) -> bool {
@@ -219,7 +217,7 @@ impl World {
         let Some(link) = self.links.get(&id) else { return };
         let at = self.now();
         let crossing = Crossing { at, kind: link.kind, from: link.parties[end], to: link.parties[1 - end], bytes };
-        let ids = self.record.note(&crossing);
+        self.record.note(&crossing);
         let mut bytes = match &mut self.tamper {
             Some(tamper) => tamper(&crossing),
             None => crossing.bytes.clone(),
@@ -227,10 +225,10 @@ impl World {
         self.tampered_count += u64::from(bytes != crossing.bytes);
         if bytes.len() > 1 && self.dice.once_in(4) {
             let first = bytes.split_to(1 + self.dice.index(bytes.len() - 1));
-            self.push(id, end, Parcel::Bytes(first, ids.clone()));
+            self.push(id, end, Parcel::Bytes(first));
         }
         if !bytes.is_empty() {
-            self.push(id, end, Parcel::Bytes(bytes, ids));
+            self.push(id, end, Parcel::Bytes(bytes));
         }
     }
 
@@ -265,12 +263,11 @@ impl World {
         let to = 1 - from;
         let facts = link.facts(to);
         match (&link.ends[to], parcel) {
-            (End::Gone, Parcel::Bytes(_, ids)) => self.unprotected.extend(ids),
             (End::Gone, _) => {}
             (End::Person(person), parcel) => {
                 let person = *person;
                 match parcel {
-                    Parcel::Bytes(bytes, _) => {
+                    Parcel::Bytes(bytes) => {
                         self.with_engine(person, |engine| block_on(engine.handle_bytes(&bytes)));
                     }
                     Parcel::Tls => self.with_engine(person, |engine| block_on(engine.handle_tls(facts))),
@@ -281,12 +278,8 @@ impl World {
                     }
                 }
             }
-            (End::Broker { site, .. }, Parcel::Bytes(bytes, ids)) => {
-                let site = *site;
+            (End::Broker { .. }, Parcel::Bytes(bytes)) => {
                 self.with_session(id, to, |session| session.handle_bytes(&bytes));
-                if self.sites[site].broker.is_none() {
-                    self.unprotected.extend(ids); // the power failed while they were being written
-                }
             }
             (End::Broker { .. }, Parcel::Tls) => self.with_session(id, to, |session| session.handle_tls(facts)),
             (End::Broker { site, .. }, Parcel::End) => {

@@ -1,9 +1,5 @@
 //! Deaths, cuts, partitions.
 
-use std::collections::BTreeSet;
-
-use client::Event;
-
 use super::link::{End, Kind, LinkId, Parcel};
 use super::{Party, World};
 
@@ -16,7 +12,6 @@ impl World {
     /// The broker dies, as by `kill -9`, or because the power is gone. What it has written is on its way; the other ends
     /// hear that it is gone after that.
     pub(crate) fn kill_site(&mut self, site: usize) {
-        self.note_in_memory(site);
         self.tell(&format!("broker {site} dies"));
         self.sites[site].broker = None;
         let mut ended = Vec::new();
@@ -60,7 +55,7 @@ impl World {
         let Some(link) = self.links.get_mut(&id) else { return };
         let parties = link.parties;
         for pipe in &mut link.pipes {
-            self.unprotected.extend(pipe.clear());
+            pipe.clear();
         }
         link.silent = false;
         self.tell(&format!("the connection of {parties:?} breaks"));
@@ -102,28 +97,5 @@ impl World {
     /// Returns the connection of a person.
     pub(crate) fn link_of(&self, person: usize) -> Option<LinkId> {
         self.people[person].link
-    }
-
-    /// Notes what another broker has handed to this one, which dies, and what its user does not have: it was in the
-    /// memory of a session. (Without a session it would be in the offline store.)
-    fn note_in_memory(&mut self, site: usize) {
-        // a connection that has just ended counts: what its session had was being written
-        let has_session =
-            |person: usize| self.links.values().any(|link| link.parties == [Party::Person(person), Party::Site(site)]);
-        for person in (0..self.people.len()).filter(|person| has_session(*person)) {
-            let received: BTreeSet<&str> = self.people[person]
-                .events
-                .iter()
-                .filter_map(|event| match event {
-                    Event::Message(message) => Some(message.id.as_str()),
-                    _ => None,
-                })
-                .collect();
-            for crossed in &self.record.between_brokers {
-                if crossed.to == Party::Site(site) && !received.contains(crossed.id.as_str()) {
-                    self.unprotected.insert(crossed.id.clone());
-                }
-            }
-        }
     }
 }
