@@ -39,7 +39,8 @@ pub async fn create(
     let verifiers = password::verifiers(core, password)?;
     for _ in 0..ATTEMPTS {
         let key = ACCOUNTS.row(ACCOUNTS_OWNER, address.as_str().as_bytes());
-        if !names::is_free(core, &address, token).await? {
+        let mut transaction = core.store.transaction();
+        if !names::expect_free(core, &mut transaction, &address, token).await? {
             return Err(AccountError::NameTaken);
         }
         let month = month_of(core.env.now());
@@ -51,8 +52,6 @@ pub async fn create(
             closed: false,
             leaving: false,
         };
-        let mut transaction = core.store.transaction();
-        transaction.expect(&key, None);
         transaction.put(&key, row.encode_to_vec());
         let redeemed = match token {
             Some(token) => Some(invites::redeem_for(core, &mut transaction, &address, token).await?),

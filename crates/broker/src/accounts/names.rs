@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use store::StoreError;
+use store::{StoreError, Transaction};
 use xmpp::jid::BareJid;
 
 use super::AccountError;
 use crate::Core;
+use crate::tables::{self, ACCOUNTS, ACCOUNTS_OWNER, RESERVED_OWNER};
 
 /// Longest localpart that we give out, in bytes; RFC 7622 allows 1023.
 const MAX_LEN: usize = 64;
@@ -106,6 +107,27 @@ pub async fn is_free(core: &Core, address: &BareJid, token: Option<&str>) -> Res
     }
     let kept = crate::invites::reservation(core, address).await?;
     Ok(kept.is_none_or(|kept| Some(kept.token.as_str()) == token))
+}
+
+/// As [`is_free`], and makes the commit fail when the answer is another one by then: of two who are told at the same
+/// moment that a name is free, one gets it.
+///
+/// # Errors
+///
+/// What the store says.
+pub(crate) async fn expect_free(
+    core: &Core,
+    transaction: &mut Transaction,
+    address: &BareJid,
+    token: Option<&str>,
+) -> Result<bool, StoreError> {
+    let name = address.as_str().as_bytes();
+    let kept_key = tables::RESERVED.row(RESERVED_OWNER, name);
+    let kept = core.store.get(&kept_key).await?;
+    transaction.expect(&ACCOUNTS.row(ACCOUNTS_OWNER, name), None);
+    transaction.expect(&kept_key, kept.as_ref());
+    // asked after the row was read: whatever is written from here on lets the commit fail
+    is_free(core, address, token).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

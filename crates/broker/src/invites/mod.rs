@@ -25,10 +25,14 @@ pub(crate) use redeem::{connect, redeem_for, remove_of, reservation};
 pub use redeem::{lookup, redeem_subscription};
 
 use crate::Core;
+use crate::accounts::names;
 use crate::accounts::password::{STRONG_LEN, random_letters};
 use crate::tables::{
     DayQuotaRow, INVITE_QUOTA, INVITES, INVITES_OWNER, InviteRow, RESERVED, RESERVED_OWNER, ReservedRow,
 };
+
+/// How often a decision is taken again because somebody else was faster.
+const ATTEMPTS: usize = 5;
 
 /// What an operator can choose about invitations, and what links need to say.
 #[derive(Clone)]
@@ -131,6 +135,16 @@ impl std::error::Error for InviteError {}
 ///
 /// Why there is none.
 pub async fn create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
+    for _ in 0..ATTEMPTS {
+        match try_create(core, spec).await {
+            Err(InviteError::Store(StoreError::Conflict)) => {} // somebody else was faster: is the name still free?
+            done => return done,
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+async fn try_create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
     let now = core.env.now();
     let expires_at = now + spec.lifetime.unwrap_or(core.config.invites.lifetime);
     let token = random_letters(&*core.env.random, STRONG_LEN);
@@ -139,11 +153,8 @@ pub async fn create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
         count(core, &mut transaction, inviter, now).await?;
     }
     if let Some(address) = &spec.address {
-        if !crate::accounts::names::is_free(core, address, None).await? {
-            return Err(InviteError::NameTaken);
-        }
         let kept = ReservedRow { token: token.clone(), expires_at: expires_at.as_millis() };
-        transaction.put(&RESERVED.row(RESERVED_OWNER, address.as_str().as_bytes()), kept.encode_to_vec());
+        reserve(core, &mut transaction, address, &kept).await?;
     }
     let row = InviteRow {
         token: token.clone(),
@@ -159,6 +170,20 @@ pub async fn create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
     transaction.put(&INVITES.row(INVITES_OWNER, token.as_bytes()), row.encode_to_vec());
     transaction.commit().await?;
     Ok(Invite { token, uri, landing_url, expires_at })
+}
+
+/// Keeps a name for who comes by an invitation. The commit fails when somebody else got it meanwhile.
+async fn reserve(
+    core: &Core,
+    transaction: &mut store::Transaction,
+    address: &BareJid,
+    kept: &ReservedRow,
+) -> Result<(), InviteError> {
+    if !names::expect_free(core, transaction, address, None).await? {
+        return Err(InviteError::NameTaken);
+    }
+    transaction.put(&RESERVED.row(RESERVED_OWNER, address.as_str().as_bytes()), kept.encode_to_vec());
+    Ok(())
 }
 
 /// Counts one more invitation of today.

@@ -141,6 +141,35 @@ fn a_kept_name_is_kept_for_who_has_the_token_until_it_ends() {
     assert!(run(core.store.list(RESERVED, RESERVED_OWNER)).is_ok_and(|rows| rows.is_empty()));
 }
 
+/// Two who ask at the same moment are both told that the name is free; one of them gets it.
+#[test]
+fn one_name_is_kept_once_and_for_nobody_beside_who_registers_it() {
+    let world = world();
+    let core = world.broker(NORTH).core();
+    let juliet = bare("juliet@north.example");
+    let reserving = |token: &str| {
+        let mut transaction = core.store.transaction();
+        let kept = ReservedRow { token: token.to_owned(), expires_at: i64::MAX };
+        run(reserve(core, &mut transaction, &juliet, &kept)).expect("free");
+        transaction
+    };
+    let (first, second) = (reserving("first"), reserving("second"));
+    let mut registering = core.store.transaction();
+    assert_eq!(run(names::expect_free(core, &mut registering, &juliet, None)), Ok(true));
+    assert_eq!(run(first.commit()), Ok(()));
+    assert_eq!(run(second.commit()), Err(StoreError::Conflict));
+    assert_eq!(run(registering.commit()), Err(StoreError::Conflict));
+    let spec = Spec { address: Some(juliet), ..Spec::default() };
+    assert_eq!(run(create(core, &spec)), Err(InviteError::NameTaken));
+
+    let romeo = bare("romeo@north.example");
+    let mut late = core.store.transaction();
+    let kept = ReservedRow { token: "late".to_owned(), expires_at: i64::MAX };
+    assert_eq!(run(reserve(core, &mut late, &romeo, &kept)), Ok(()));
+    run(accounts::create(core, "romeo", PASSWORD, None)).expect("an account");
+    assert_eq!(run(late.commit()), Err(StoreError::Conflict), "there is an account of that name now");
+}
+
 #[test]
 fn x19_an_account_makes_so_many_invitations_a_day() {
     let mut world = world();
