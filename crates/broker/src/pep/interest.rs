@@ -53,6 +53,20 @@ struct Inner {
     asked: HashMap<Box<str>, Asked>,
 }
 
+impl Inner {
+    /// Forgets all questions: their answers will be ignored. Whoever was asked counts as never having said what he can,
+    /// so that his next presence leads to the question again.
+    fn give_up_asking(&mut self) {
+        for (_, Asked { whom, caps }) in self.asked.drain() {
+            let resources = self.resources.get_mut(whom.bare_str());
+            let resource = resources.and_then(|resources| resources.get_mut(whom.resourcepart()?));
+            if let Some(resource) = resource.filter(|resource| resource.caps.as_ref() == Some(&caps)) {
+                resource.caps = None;
+            }
+        }
+    }
+}
+
 /// What is known of the interests of resources.
 pub(crate) struct Interests(Mutex<Inner>);
 
@@ -142,7 +156,10 @@ impl Interests {
             // who was here before has had what he wanted before
             Some(info) => Step::Send(wanted(info, before.filter(|_| !is_new).as_deref())),
             None => {
-                resource.waiting = vec![account.clone()];
+                // who waits for an answer that will not come waits for this one
+                if !resource.waiting.contains(account) {
+                    resource.waiting.push(account.clone());
+                }
                 Step::Ask(caps)
             }
         }
@@ -152,7 +169,7 @@ impl Interests {
     fn ask(&self, id: &str, whom: &Jid, caps: Caps) -> bool {
         let mut inner = self.inner();
         if inner.asked.len() >= ASKED_MAX {
-            inner.asked.clear(); // their answers will be ignored; the next presence asks again
+            inner.give_up_asking();
         }
         inner.asked.insert(id.into(), Asked { whom: whom.clone(), caps }).is_none()
     }
@@ -238,5 +255,42 @@ pub(crate) async fn handle_answer(core: &Core, from: &Jid, iq: &Element) {
     let Some((accounts, nodes)) = core.interests.answered(id, from, info) else { return };
     for account in accounts {
         let _ = notify::last_items(core, &account, from, &nodes).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caps(ver: &str) -> Caps {
+        let text = format!("<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:x' ver='{ver}'/>");
+        let presence = crate::offline::parse_stanza(format!("<presence>{text}</presence>").as_bytes()).unwrap();
+        Caps::inside(&presence.to_element()).unwrap().unwrap()
+    }
+
+    fn is_asked(interests: &Interests, account: &str, from: &Jid, caps: Caps) -> bool {
+        let account = BareJid::parse(account).unwrap();
+        matches!(interests.came(&account, from, Some(caps)), Step::Ask(_))
+    }
+
+    #[test]
+    fn questions_that_were_given_up_are_asked_again_and_nobody_is_forgotten() {
+        let interests = Interests::default();
+        let from = Jid::parse("bob@south.example/phone").unwrap();
+        let caps = caps("QgayPKawpkPSDYmwT/WM94uAlu0=");
+        assert!(is_asked(&interests, "alice@north.example", &from, caps.clone()));
+        assert!(interests.ask("first", &from, caps.clone()));
+        assert!(!is_asked(&interests, "alice@north.example", &from, caps.clone()), "asked already");
+        let other = Jid::parse("carol@south.example/phone").unwrap();
+        for n in 0..ASKED_MAX {
+            assert!(interests.ask(&n.to_string(), &other, caps.clone()));
+        }
+        assert!(interests.answered("first", &from, None).is_none(), "given up");
+        assert!(is_asked(&interests, "carol@north.example", &from, caps.clone()));
+        assert!(interests.ask("again", &from, caps.clone()));
+        let (waiting, _) = interests.answered("again", &from, None).unwrap();
+        let waiting: Vec<_> = waiting.iter().map(BareJid::as_str).collect();
+        assert_eq!(waiting, ["alice@north.example", "carol@north.example"]);
+        assert!(!is_asked(&interests, "alice@north.example", &from, caps), "who answers nothing useful is left alone");
     }
 }
