@@ -93,9 +93,9 @@ pub struct Limits {
     pub login_attempts: u8,
     /// How long a connection may take to sign in.
     pub pre_auth: Duration,
-    /// Stanzas that a client may send.
+    /// Stanzas that the clients of one account may send together.
     pub client_stanzas: Rate,
-    /// Bytes that a client may send.
+    /// Bytes that the clients of one account may send together; before the login, one connection.
     pub client_bytes: Rate,
     /// Stanzas that one remote domain may send, over all its connections.
     pub server_stanzas: Rate,

@@ -9,6 +9,7 @@ use xmpp::jid::{BareJid, Jid};
 use xmpp::stream::c2s::ResponderConfig;
 use xmpp::xml::Element;
 
+use crate::allowance::Allowances;
 use crate::config::BrokerConfig;
 use crate::environment::Environment;
 use crate::federation::Federation;
@@ -29,6 +30,7 @@ pub struct Core {
     pub env: Environment,
     pub(crate) registry: Registry,
     pub(crate) federation: Federation,
+    pub(crate) allowances: Allowances,
     pub(crate) failed_logins: Pace,
     pub(crate) strangers: Pace,
     pub(crate) password_changes: Pace,
@@ -163,6 +165,7 @@ impl Broker {
             env,
             registry: Registry::new(),
             federation,
+            allowances: Allowances::new(),
             failed_logins: Pace::of_failed_logins(),
             strangers,
             password_changes: Pace::of_password_changes(),

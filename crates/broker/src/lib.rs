@@ -34,6 +34,7 @@
 //! hosts, and every key of every user.
 
 pub mod accounts;
+mod allowance;
 pub mod config;
 mod core;
 pub mod discovery;

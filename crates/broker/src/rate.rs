@@ -60,6 +60,14 @@ impl TokenBucket {
         i64::from(self.rate.burst).saturating_mul(1_000_000) / i64::from(self.rate.per_second.max(1))
     }
 
+    /// Tells whether as much is saved up as can be.
+    #[must_use]
+    pub fn is_full(&self, now: Timestamp) -> bool {
+        let missing = self.full_at.saturating_sub(micros(now));
+        // more than can be missing: the clock was set back
+        self.rate.per_second == 0 || missing <= 0 || missing > self.capacity().saturating_add(DEBT_MAX)
+    }
+
     /// Returns the time from which there are tokens again, if there are none now.
     #[must_use]
     pub fn wait_until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -84,8 +92,10 @@ mod tests {
     fn a_burst_passes_and_the_rest_waits_for_its_rate() {
         let now = Timestamp::from_millis(1_000_000);
         let mut bucket = TokenBucket::new(Rate { per_second: 10, burst: 5 });
+        assert!(bucket.is_full(now));
         bucket.charge(now, 5);
         assert_eq!(bucket.wait_until(now), None);
+        assert!(!bucket.is_full(now) && bucket.is_full(now + Duration::from_millis(500)));
         bucket.charge(now, 1);
         assert_eq!(bucket.wait_until(now), Some(now + Duration::from_millis(100)));
         let later = now + Duration::from_millis(100);

@@ -14,7 +14,7 @@ use crate::settle::Ticket;
 impl ClientSession {
     /// Takes responsibility for a stanza of the client.
     pub(super) async fn handle_stanza(&mut self, frame: Frame) {
-        self.stanzas.charge(self.core.env.now(), 1);
+        self.allowance.charge_stanza(self.core.env.now());
         let ticket = self.take_stanza(frame).await;
         if let Phase::Bound(bound) = &mut self.phase {
             if !bound.acks {

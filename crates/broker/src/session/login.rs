@@ -154,6 +154,7 @@ impl ClientSession {
                     return self.stream.fail(StreamCondition::NotAuthorized);
                 }
                 self.stream.bound(&handle.jid);
+                self.allowance = self.core.allowances.of(handle.jid.bare_str(), limits, self.core.env.now());
                 tracing::debug!(session = handle.id, "a client has bound a resource");
                 self.phase = Phase::Bound(Box::new(Bound::new(handle)));
             }

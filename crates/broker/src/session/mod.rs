@@ -37,9 +37,9 @@ use xmpp::stream::c2s::{Responder, ResponderEvent};
 use xmpp::stream::{Seed, StreamCondition, TlsFacts, Transport};
 use xmpp::time::Timestamp;
 
+use crate::allowance::Allowance;
 use crate::environment::Wake;
 use crate::mailbox::{Claim, Mail, Notice};
-use crate::rate::TokenBucket;
 use crate::registry::SessionHandle;
 use crate::settle::Unsettled;
 use crate::{Broker, Core};
@@ -71,8 +71,8 @@ pub struct ClientSession {
     wake: Wake,
     phase: Phase,
     starts_tls: bool,
-    stanzas: TokenBucket,
-    bytes: TokenBucket,
+    /// The connection's own at first, then its account's.
+    allowance: Arc<Allowance>,
     last_heard: Timestamp,
     /// Since when an answer is awaited from the client, if one is.
     waiting_since: Option<Timestamp>,
@@ -144,8 +144,7 @@ impl Broker {
             wake,
             phase: Phase::Login(Box::new(login::Login::new(now + limits.pre_auth))),
             starts_tls: false,
-            stanzas: TokenBucket::new(limits.client_stanzas),
-            bytes: TokenBucket::new(limits.client_bytes),
+            allowance: Allowance::new(limits),
             last_heard: now,
             waiting_since: None,
             core,
@@ -159,7 +158,7 @@ impl ClientSession {
         let now = self.core.env.now();
         self.last_heard = now;
         self.waiting_since = None;
-        self.bytes.charge(now, bytes.len());
+        self.allowance.charge_bytes(now, bytes.len());
         self.stream.handle_bytes(bytes);
         self.turn().await;
     }
@@ -206,12 +205,11 @@ impl ClientSession {
         Output { bytes, then }
     }
 
-    /// Tells until when nothing is to be read from the connection, because the client is over its rate: it feels this as
+    /// Tells until when nothing is to be read from the connection, because its account is over its rate: it feels this as
     /// back-pressure and loses nothing.
     #[must_use]
     pub fn read_pause(&self) -> Option<Timestamp> {
-        let now = self.core.env.now();
-        self.stanzas.wait_until(now).max(self.bytes.wait_until(now))
+        self.allowance.wait_until(self.core.env.now())
     }
 
     /// Returns the bound address.

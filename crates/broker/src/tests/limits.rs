@@ -35,6 +35,26 @@ fn a_client_over_its_rate_is_not_read_and_loses_nothing() {
 }
 
 #[test]
+fn neither_another_session_nor_a_new_connection_goes_round_the_rate() {
+    let mut world = limited(|l| l.client_stanzas = Rate { per_second: 10, burst: 20 });
+    let pause = |world: &mut World, client| world.client(client).session().and_then(crate::ClientSession::read_pause);
+    let desk = world.online("alice@north.example", "desk");
+    let phone = world.online("alice@north.example", "phone");
+    for _ in 0..30 {
+        world.client(desk).send("<message to='bob@north.example' type='chat'><body>x</body></message>");
+    }
+    world.settle();
+    assert!(pause(&mut world, desk).is_some());
+    assert_eq!(pause(&mut world, phone), pause(&mut world, desk), "they share what the account may send");
+    world.cut(desk);
+    world.cut(phone);
+    let again = world.connect("alice@north.example", "again");
+    assert!(pause(&mut world, again).is_some(), "who comes again has no new burst");
+    world.advance(Duration::from_secs(2));
+    assert_eq!(pause(&mut world, again), None);
+}
+
+#[test]
 fn bytes_are_limited_like_stanzas() {
     let mut world = limited(|l| l.client_bytes = Rate { per_second: 1000, burst: 5000 });
     let alice = world.online("alice@north.example", "desk");

@@ -1,0 +1,160 @@
+//! [`Allowances`]: how much each account may send, over all its connections.
+//!
+//! In memory only, and bounded. An account is remembered while it has sessions, and after them until its buckets are full
+//! again, so that whoever is over the rate gains nothing by connecting anew or twice.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use xmpp::time::Timestamp;
+
+use crate::config::Limits;
+use crate::rate::TokenBucket;
+
+/// Accounts below which nothing is looked through; also the most without sessions that are remembered.
+const ACCOUNTS_MIN: usize = 10_000;
+
+/// What one account may send, or one connection that has no account yet.
+pub(crate) struct Allowance(Mutex<Buckets>);
+
+#[derive(Clone, Copy)]
+struct Buckets {
+    stanzas: TokenBucket,
+    bytes: TokenBucket,
+}
+
+impl Allowance {
+    /// Makes one that is used by nobody else.
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        let stanzas = TokenBucket::new(limits.client_stanzas);
+        Arc::new(Self(Mutex::new(Buckets { stanzas, bytes: TokenBucket::new(limits.client_bytes) })))
+    }
+
+    /// Only the sessions of one account ever wait for each other here.
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes bytes that have arrived.
+    pub(crate) fn charge_bytes(&self, now: Timestamp, count: usize) {
+        self.buckets().bytes.charge(now, count);
+    }
+
+    /// Notes a stanza that has arrived.
+    pub(crate) fn charge_stanza(&self, now: Timestamp) {
+        self.buckets().stanzas.charge(now, 1);
+    }
+
+    /// Tells until when nothing more is to be read.
+    pub(crate) fn wait_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let Buckets { stanzas, bytes } = *self.buckets();
+        stanzas.wait_until(now).max(bytes.wait_until(now))
+    }
+
+    fn is_full(&self, now: Timestamp) -> bool {
+        let Buckets { stanzas, bytes } = *self.buckets();
+        stanzas.is_full(now) && bytes.is_full(now)
+    }
+}
+
+/// The allowances of accounts.
+pub(crate) struct Allowances(Mutex<Known>);
+
+struct Known {
+    accounts: HashMap<Box<str>, Arc<Allowance>>,
+    /// How many accounts there may be until those that need not be remembered are looked for.
+    sweep_at: usize,
+}
+
+impl Allowances {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Known { accounts: HashMap::new(), sweep_at: ACCOUNTS_MIN }))
+    }
+
+    /// Returns the allowance of an account, which all its sessions share. Asked for once per session.
+    pub(crate) fn of(&self, account: &str, limits: &Limits, now: Timestamp) -> Arc<Allowance> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(allowance) = known.accounts.get(account) {
+            return Arc::clone(allowance);
+        }
+        if known.accounts.len() >= known.sweep_at {
+            known.sweep(now);
+        }
+        let allowance = Allowance::new(limits);
+        known.accounts.insert(account.into(), Arc::clone(&allowance));
+        allowance
+    }
+}
+
+impl Known {
+    /// Forgets accounts without sessions whose buckets are full, and all without sessions when these are too many.
+    fn sweep(&mut self, now: Timestamp) {
+        let has_sessions = |allowance: &Arc<Allowance>| Arc::strong_count(allowance) > 1;
+        self.accounts.retain(|_, allowance| has_sessions(allowance) || !allowance.is_full(now));
+        let without = self.accounts.values().filter(|allowance| !has_sessions(allowance)).count();
+        if without >= ACCOUNTS_MIN {
+            self.accounts.retain(|_, allowance| has_sessions(allowance));
+        }
+        // only after as many have come again, so that a sign-in rarely pays for it
+        self.sweep_at = self.accounts.len().saturating_mul(2).max(ACCOUNTS_MIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::rate::Rate;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn limits() -> Limits {
+        Limits {
+            client_stanzas: Rate { per_second: 1, burst: 2 },
+            client_bytes: Rate { per_second: 100, burst: 1000 },
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn an_account_that_comes_again_has_what_was_left() {
+        let (allowances, limits) = (Allowances::new(), limits());
+        let of = |account: &str| allowances.of(account, &limits, NOW);
+        for _ in 0..3 {
+            of("alice@example.org").charge_stanza(NOW);
+        }
+        assert!(of("alice@example.org").wait_until(NOW).is_some());
+        assert_eq!(of("bob@example.org").wait_until(NOW), None);
+        of("bob@example.org").charge_bytes(NOW, 1001);
+        assert!(of("bob@example.org").wait_until(NOW).is_some());
+    }
+
+    #[test]
+    fn who_is_forgotten_has_no_sessions_and_owes_nothing() {
+        let (allowances, limits) = (Allowances::new(), limits());
+        let of = |account: &str| allowances.of(account, &limits, NOW);
+        let online = of("online@example.org");
+        of("spent@example.org").charge_stanza(NOW);
+        for n in 0..ACCOUNTS_MIN {
+            of(&n.to_string());
+        }
+        let known = || allowances.0.lock().unwrap().accounts.len();
+        assert!(known() < 10, "{}", known());
+        assert!(Arc::ptr_eq(&online, &of("online@example.org")));
+        assert!(!of("spent@example.org").is_full(NOW));
+        assert!(of("spent@example.org").is_full(NOW + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn debtors_without_sessions_are_bounded_too() {
+        let (allowances, limits) = (Allowances::new(), limits());
+        let of = |account: &str| allowances.of(account, &limits, NOW);
+        let online = of("online@example.org");
+        for n in 0..3 * ACCOUNTS_MIN {
+            of(&n.to_string()).charge_stanza(NOW);
+        }
+        assert!(allowances.0.lock().unwrap().accounts.len() <= 2 * ACCOUNTS_MIN);
+        assert!(Arc::ptr_eq(&online, &of("online@example.org")));
+    }
+}
