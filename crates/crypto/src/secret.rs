@@ -27,7 +27,9 @@ use crate::Random;
 pub struct Secret<const N: usize>(Box<[u8; N]>);
 
 impl<const N: usize> Secret<N> {
-    /// Takes over `bytes`. The caller's own copy of the array is erased.
+    /// Copies `bytes` and erases the array that was passed. An array is copied when it is passed, so a variable of the
+    /// caller's that it came from still holds the bytes: erase that there, or have them written in place
+    /// ([`Secret::expose_mut`]).
     pub fn new(mut bytes: [u8; N]) -> Self {
         let mut secret = Self(Box::new([0; N]));
         secret.0.copy_from_slice(&bytes);
