@@ -26,8 +26,10 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct FastScan {
     tape: Tape,
-    /// Indices of the open elements.
-    open: Vec<u32>,
+    /// How many elements are open.
+    depth: usize,
+    /// Index of the innermost open element.
+    innermost: u32,
     /// Offset of the first byte that no complete token covers.
     at: usize,
     /// Offset up to which the token at `at` was searched for its end in vain.
@@ -85,7 +87,7 @@ impl FastScan {
                 }
                 Tag::Slow => return Ok(Step::Slow),
             }
-            if self.open.is_empty() {
+            if self.depth == 0 {
                 if self.at > limits.stanza_bytes {
                     return Err(XmlError::TooLarge);
                 }
@@ -120,9 +122,8 @@ impl FastScan {
     }
 
     fn end_tag(&mut self, buf: &[u8]) -> Tag {
-        let Some(&index) = self.open.last() else { return Tag::Slow };
-        let Some(element) = self.tape.elements.get(index as usize) else { return Tag::Slow };
-        let name = element.name.of(buf).as_bytes();
+        let Some(element) = self.innermost() else { return Tag::Slow };
+        let name = element.name.bytes(buf);
         let name_start = self.at + 2;
         let name_end = name_start + name.len();
         match buf.get(name_start..=name_end) {
@@ -136,12 +137,17 @@ impl FastScan {
         }
     }
 
+    fn innermost(&self) -> Option<&ElementSpan> {
+        self.tape.elements.get(self.innermost as usize).filter(|_| self.depth > 0)
+    }
+
     fn close(&mut self, end: usize, content_end: usize) {
         let next = u32::try_from(self.tape.elements.len()).unwrap_or(u32::MAX);
-        if let Some(element) = self.open.pop().and_then(|i| self.tape.elements.get_mut(i as usize)) {
+        if let Some(element) = self.tape.elements.get_mut(self.innermost as usize) {
             element.whole.end = Span::new(0, end).end;
             element.content.end = Span::new(0, content_end).end;
-            element.next = next;
+            self.innermost = std::mem::replace(&mut element.next, next);
+            self.depth = self.depth.saturating_sub(1);
         }
         self.at = end;
     }
@@ -178,7 +184,7 @@ impl FastScan {
         };
         if (name.end - name.start) as usize > limits.name_bytes
             || declared.is_some_and(|ns| (ns.end - ns.start) as usize > NAMESPACE_BYTES_MAX)
-            || self.open.len() >= limits.depth
+            || self.depth >= limits.depth
             || self.tape.elements.len() > limits.children
         {
             return Err(XmlError::TooLarge);
@@ -200,8 +206,7 @@ impl FastScan {
     }
 
     fn begin(&mut self, start: usize, end: usize, name: Span, declared: Option<Span>, attrs_from: usize) {
-        let inherited =
-            self.open.last().and_then(|&i| self.tape.elements.get(i as usize)).map_or(NsAt::Stream, |p| p.ns);
+        let inherited = self.innermost().map_or(NsAt::Stream, |parent| parent.ns);
         let index = u32::try_from(self.tape.elements.len()).unwrap_or(u32::MAX);
         if self.tape.elements.capacity() == 0 {
             self.tape.elements.reserve(16);
@@ -213,9 +218,10 @@ impl FastScan {
             whole: Span::new(start, end),
             content: Span::new(end, end),
             attrs: Span::new(attrs_from, self.tape.attrs.len()),
-            next: index + 1,
+            next: self.innermost,
         });
-        self.open.push(index);
+        self.innermost = index;
+        self.depth += 1;
     }
 
     fn attribute(&mut self, buf: &[u8], at: &mut usize, attrs_from: usize, declared: &mut Option<Span>) -> Tag {
@@ -238,19 +244,19 @@ impl FastScan {
         let Some(len) = memchr::memchr(quote, buf.get(*at..).unwrap_or_default()) else { return Tag::Incomplete };
         let value = Span::new(*at, *at + len);
         *at += len + 1;
-        let bytes = buf.get(value.start as usize..value.end as usize).unwrap_or_default();
+        let bytes = value.bytes(buf);
         let Some(escaped) = canonical_value(bytes) else { return Tag::Slow };
-        if name.of(buf) == "xmlns" {
+        let name_bytes = name.bytes(buf);
+        if name_bytes == b"xmlns" {
             // References and the two reserved namespaces are left to rxml.
-            if escaped || declared.is_some() || memchr::memmem::find(bytes, b"www.w3.org").is_some() {
+            if escaped || declared.is_some() || bytes.starts_with(b"http://www.w3.org/") {
                 return Tag::Slow;
             }
             *declared = Some(value);
             return Tag::Read;
         }
-        let name_text = name.of(buf);
         let earlier = self.tape.attrs.get(attrs_from..).unwrap_or_default();
-        if earlier.iter().any(|a| a.name.of(buf) == name_text) {
+        if earlier.iter().any(|a| a.name.bytes(buf) == name_bytes) {
             return Tag::Slow;
         }
         if self.tape.attrs.capacity() == 0 {

@@ -122,21 +122,25 @@ impl StreamScanner {
                         None => return Ok(None),
                         Some(b"</") => return self.poll_close(),
                         Some(b"<!" | b"<?") => return Err(XmlError::Restricted),
-                        Some(_) => self.state = State::Fast(Box::default()),
+                        Some(_) => {
+                            // Nearly all elements arrive whole: only one that does not is worth an allocation.
+                            let mut scan = FastScan::default();
+                            let step = scan.run(&self.buffer, &self.limits)?;
+                            if matches!(step, fast::Step::Incomplete) {
+                                self.state = State::Fast(Box::new(scan));
+                            }
+                            if let Some(outcome) = self.after_fast(step)? {
+                                return Ok(outcome);
+                            }
+                        }
                     }
                 }
-                State::Fast(scan) => match scan.run(&self.buffer, &self.limits)? {
-                    fast::Step::Incomplete => return Ok(None),
-                    fast::Step::Complete(len, tape) => {
-                        let bytes = self.buffer.split_to(len).freeze();
-                        self.state = State::Idle;
-                        return Ok(Some(Token::Frame(Frame::from_tape(bytes, tape, self.content_ns()))));
+                State::Fast(scan) => {
+                    let step = scan.run(&self.buffer, &self.limits)?;
+                    if let Some(outcome) = self.after_fast(step)? {
+                        return Ok(outcome);
                     }
-                    fast::Step::Slow => {
-                        let tag = self.header.as_ref().map_or(&[][..], |h| &h.tag);
-                        self.state = State::Slow(Box::new(SlowScan::inside(tag, &self.limits)?.0));
-                    }
-                },
+                }
                 State::Slow(scan) => {
                     let mut input: &[u8] = &self.buffer;
                     let before = input.len();
@@ -151,6 +155,23 @@ impl StreamScanner {
                     return if is_bounded { Ok(Some(Token::Frame(frame))) } else { Err(XmlError::TooLarge) };
                 }
                 State::Closed => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes what a fast scan came to; nothing when the slow way goes on.
+    fn after_fast(&mut self, step: fast::Step) -> Result<Option<Option<Token>>, XmlError> {
+        match step {
+            fast::Step::Incomplete => Ok(Some(None)),
+            fast::Step::Complete(len, tape) => {
+                let bytes = self.buffer.split_to(len).freeze();
+                self.state = State::Idle;
+                Ok(Some(Some(Token::Frame(Frame::from_tape(bytes, tape, self.content_ns())))))
+            }
+            fast::Step::Slow => {
+                let tag = self.header.as_ref().map_or(&[][..], |h| &h.tag);
+                self.state = State::Slow(Box::new(SlowScan::inside(tag, &self.limits)?.0));
+                Ok(None)
             }
         }
     }

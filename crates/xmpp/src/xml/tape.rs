@@ -15,10 +15,14 @@ impl Span {
         Self { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
     }
 
+    /// Returns the bytes of the span.
+    pub(super) fn bytes(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
     /// Returns the text of the span. The scanner checked that the bytes are UTF-8 and cuts only beside ASCII.
     pub(super) fn of(self, bytes: &[u8]) -> &str {
-        let bytes = bytes.get(self.start as usize..self.end as usize).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        std::str::from_utf8(self.bytes(bytes)).unwrap_or_default()
     }
 }
 
@@ -44,7 +48,7 @@ pub(super) struct ElementSpan {
     pub(super) content: Span,
     /// Index of the first attribute, and past the last.
     pub(super) attrs: Span,
-    /// Index of the next element that is not inside this one.
+    /// Index of the next element that is not inside this one. While the element is open: of the one around it.
     pub(super) next: u32,
 }
 
