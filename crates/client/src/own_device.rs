@@ -115,6 +115,7 @@ impl Engine {
     async fn own_device_is_checked(&mut self) -> Result<(), EngineError> {
         self.fetches.own_device_checked = true;
         self.maintain_device(!self.is_catching_up()).await?;
+        self.note_session_works();
         let own = self.own_or_bad()?;
         for version in Version::STRONGEST_FIRST {
             self.fetch_list(&own, version);

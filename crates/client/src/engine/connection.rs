@@ -30,7 +30,7 @@ const LOGIN_WAIT: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(crate) struct Connection {
     state: State,
-    /// Attempts since the last success.
+    /// Attempts since a session got as far as [`Engine::note_session_works`].
     failures: u32,
 }
 
@@ -117,6 +117,14 @@ impl Engine {
         {
             session.caught_up = true;
             self.emit(Event::CaughtUp);
+        }
+    }
+
+    /// The next pauses are short again once everything that had waited is here and in the store, and the own keys as well.
+    /// Signing in alone says nothing: with a full or read-only disk it would succeed every second, for ever.
+    pub(crate) fn note_session_works(&mut self) {
+        if self.fetches.own_device_checked && self.is_online() && !self.is_catching_up() {
+            self.connection.failures = 0;
         }
     }
 
@@ -351,7 +359,6 @@ impl Engine {
 
     fn session_ready(&mut self, jid: Jid, acks: bool) {
         let watch_at = self.after(SILENCE_MAX);
-        self.connection.failures = 0;
         if let State::Up(live) = &mut self.connection.state {
             live.session = Some(Session { jid, acks, caught_up: false });
             live.watch_at = watch_at;

@@ -69,7 +69,11 @@ impl Engine {
             }
             Question::CatchUp => {
                 self.note_caught_up();
-                if self.fetches.own_device_checked { self.maintain_device(true).await } else { Ok(()) }
+                if self.fetches.own_device_checked {
+                    self.maintain_device(true).await?;
+                }
+                self.note_session_works();
+                Ok(())
             }
             Question::OutboxPing { up_to } => match answer {
                 Answer::Lost => Ok(()),

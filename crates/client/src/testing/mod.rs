@@ -56,6 +56,8 @@ pub(crate) struct Person {
     pub(crate) backend: MemoryBackend,
     /// Whether the disk takes for ever to write.
     pub(crate) stalled: Stalled,
+    /// Whether the program goes on when its store fails. Otherwise it dies.
+    pub(crate) survives: bool,
     seed: u64,
     starts: u64,
     engine: Option<Engine>,
@@ -85,6 +87,7 @@ impl World {
         self.people.push(Person {
             backend: MemoryBackend::new(),
             stalled: Stalled::default(),
+            survives: false,
             seed,
             starts: 0,
             engine: None,
@@ -124,6 +127,12 @@ impl World {
         self.people[person].engine = None;
         self.people[person].connected = false;
         self.server.disconnect(person);
+    }
+
+    fn store_failed(&mut self, person: usize) {
+        if !self.people[person].survives {
+            self.kill(person);
+        }
     }
 
     pub(crate) fn restart(&mut self, person: usize) {
@@ -168,7 +177,7 @@ impl World {
             busy = true;
             let done = self.carry_out(person, output);
             if done.is_err() {
-                self.kill(person);
+                self.store_failed(person);
                 return true;
             }
         }
@@ -179,13 +188,16 @@ impl World {
             busy = true;
             let Some(engine) = self.people[person].engine.as_mut() else { return busy };
             if block_on(engine.handle_bytes(&bytes)).is_err() {
+                if self.people[person].survives {
+                    return true;
+                }
                 // What the engine has given out by now leaves the machine: it must not promise what was not saved.
                 while let Some(output) = self.people[person].engine.as_mut().and_then(Engine::poll_output) {
                     if let Output::Bytes(bytes) = output {
                         self.server.handle_bytes(person, &bytes);
                     }
                 }
-                self.kill(person);
+                self.store_failed(person);
                 return true;
             }
         }
@@ -245,7 +257,7 @@ impl World {
                 if let Some(engine) = self.people[person].engine.as_mut()
                     && block_on(engine.handle_timeout()).is_err()
                 {
-                    self.kill(person);
+                    self.store_failed(person);
                 }
             }
             self.settle();

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use store::backend::memory::Fault;
+
 use crate::command::{Command, Login, Outcome, Password, Reply};
 use crate::error::{CommandError, Failure};
-use crate::event::AccountState;
+use crate::event::{AccountState, Event};
 use crate::testing::World;
 
 fn ended(world: &World, person: usize, reply: Reply) -> Result<Outcome, Failure> {
@@ -116,6 +118,31 @@ fn a_lost_connection_is_taken_up_again() {
     world.advance(Duration::from_secs(10));
     assert_eq!(world.account_state(alice), AccountState::Online);
     assert_eq!(world.received(alice), ["while you were away"]);
+}
+
+#[test]
+fn a_disk_that_takes_nothing_does_not_make_the_client_sign_in_every_second() {
+    let (mut world, alice, bob) = World::alice_and_bob(39);
+    world.people[alice].survives = true;
+    for fault in [Fault::ReadOnly, Fault::DiskFull] {
+        let sign_ins = |world: &World| {
+            let online = |event: &&Event| matches!(event, Event::Account(AccountState::Online));
+            world.people[alice].events.iter().filter(online).count()
+        };
+        let before = sign_ins(&world);
+        world.people[alice].backend.inject(fault);
+        world.say(bob, "alice", "not yet");
+        world.advance(Duration::from_secs(600));
+        assert!((2..15).contains(&(sign_ins(&world) - before)), "{fault:?}: {}", sign_ins(&world) - before);
+        world.people[alice].backend.inject(Fault::None);
+        world.advance(Duration::from_secs(200));
+        assert_eq!(world.account_state(alice), AccountState::Online);
+        // It works again, so a lost connection is taken up again soon.
+        world.cut(alice);
+        world.advance(Duration::from_secs(2));
+        assert_eq!(world.account_state(alice), AccountState::Online);
+    }
+    assert_eq!(world.received(alice), ["not yet", "not yet"]);
 }
 
 #[test]
