@@ -51,13 +51,23 @@ impl Terminal {
     ///
     /// When it does not appear: the message shows the screen.
     pub fn wait_for(&self, text: &str) {
+        let _ = self.wait_for_one_of(&[text]);
+    }
+
+    /// Waits until one of several texts is on the screen, and returns the screen.
+    ///
+    /// # Panics
+    ///
+    /// When none appears: the message shows the screen.
+    #[must_use]
+    pub fn wait_for_one_of(&self, texts: &[&str]) -> String {
         let start = Instant::now();
         loop {
             let screen = self.screen();
-            if screen.contains(text) {
-                return;
+            if texts.iter().any(|text| screen.contains(text)) {
+                return screen;
             }
-            assert!(start.elapsed() < PATIENCE, "{text:?} does not appear on this screen:\n{screen}");
+            assert!(start.elapsed() < PATIENCE, "none of {texts:?} appears on this screen:\n{screen}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
