@@ -111,6 +111,10 @@ pub struct Limits {
     pub roster_items: usize,
     /// Bytes of offline messages of one account.
     pub offline_bytes: u64,
+    /// One sender may fill so much of an offline queue: one over this.
+    pub offline_sender_divisor: u32,
+    /// All senders of another domain together may fill so much of an offline queue: one over this.
+    pub offline_domain_divisor: u32,
     /// How long offline messages are kept.
     pub offline_age: Duration,
     /// Requests to subscribe, from people whom the account does not know, that are kept per account.
@@ -153,6 +157,8 @@ impl Default for Limits {
             sessions_per_account: 20,
             roster_items: 2000,
             offline_bytes: 100 * 1024 * 1024,
+            offline_sender_divisor: 8,
+            offline_domain_divisor: 2,
             offline_age: Duration::from_secs(30 * 86_400),
             pending_requests: 100,
             strangers_per_minute: 5,

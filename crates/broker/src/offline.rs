@@ -5,14 +5,17 @@
 //! while its old connection still looks alive loses nothing: the rows are still there at its next sign-in. They are handed
 //! out with the time at which they came (XEP-0203).
 
+mod quota;
+
 use prost::Message;
-use store::{Day, Direction, Store, StoreError, Value};
+use store::{Day, Direction, StoreError};
 use xmpp::ns;
 use xmpp::time::Timestamp;
 use xmpp::xml::{Element, Frame, Limits, StreamScanner, Token};
 
 use crate::Core;
-use crate::tables::{OFFLINE, OFFLINE_QUOTA, OfflineQuotaRow, OfflineRow};
+use crate::tables::{OFFLINE, OfflineRow};
+use quota::Room;
 
 /// Namespace of delayed delivery (XEP-0203).
 const NS_DELAY: &str = "urn:xmpp:delay";
@@ -33,7 +36,7 @@ pub(crate) enum Kept {
     NotWorth,
     /// There is no such account.
     NoAccount,
-    /// The account's queue is full.
+    /// The account's queue is full, or the part of it that one sender or one domain may fill.
     Full,
 }
 
@@ -76,27 +79,26 @@ pub(crate) async fn keep_all(core: &Core, account: &str, messages: &[Frame]) -> 
         return Ok(vec![Kept::NoAccount; messages.len()]);
     }
     let at = core.env.now().as_millis();
-    let quota_key = OFFLINE_QUOTA.row(account.as_bytes(), b"quota");
     for _ in 0..TRIES_MAX {
-        let (as_read, mut quota) = read_quota(&core.store, account).await?;
+        let mut room = Room::read(core, account).await?;
         let mut transaction = core.store.transaction();
         let mut kept = Vec::with_capacity(messages.len());
         for message in messages {
-            let size = message.len() as u64;
             kept.push(if !is_worth_keeping(message) {
                 Kept::NotWorth
-            } else if quota.bytes.saturating_add(size) > core.config.limits.offline_bytes {
+            } else if !room.take(message).await? {
                 Kept::Full
             } else {
-                quota.bytes += size;
                 let seq = core.store.next_seq(OFFLINE, account.as_bytes()).await?;
                 let row = OfflineRow { stanza: message.bytes().to_vec(), at }.encode_to_vec();
                 transaction.put_expiring(OFFLINE, account.as_bytes(), seq, Day::of_millis(at), row);
                 Kept::Row(seq)
             });
         }
-        transaction.expect(&quota_key, as_read.as_ref());
-        transaction.put(&quota_key, quota.encode_to_vec());
+        if !kept.iter().any(|kept| matches!(kept, Kept::Row(_))) {
+            return Ok(kept); // a queue that is full costs no more than a look
+        }
+        room.write(&mut transaction);
         match transaction.commit().await {
             Ok(()) => return Ok(kept),
             Err(StoreError::Conflict) => {}
@@ -104,12 +106,6 @@ pub(crate) async fn keep_all(core: &Core, account: &str, messages: &[Frame]) -> 
         }
     }
     Err(StoreError::Conflict)
-}
-
-async fn read_quota(store: &Store, account: &str) -> Result<(Option<Value>, OfflineQuotaRow), StoreError> {
-    let value = store.get(&OFFLINE_QUOTA.row(account.as_bytes(), b"quota")).await?;
-    let quota = value.as_ref().map(|v| OfflineQuotaRow::decode(v.as_slice()).map_err(|_| StoreError::Altered));
-    Ok((value, quota.transpose()?.unwrap_or_default()))
 }
 
 /// A message that was kept, ready to be sent.
@@ -184,25 +180,23 @@ pub(crate) async fn delete(core: &Core, account: &str, rows: &[u64]) -> Result<(
         return Ok(());
     }
     let owner = account.as_bytes();
-    let quota_key = OFFLINE_QUOTA.row(owner, b"quota");
-    let mut freed = 0;
+    let mut read = Vec::new();
     for seq in rows {
         if let Some(value) = core.store.get(&OFFLINE.seq(owner, *seq)).await? {
             let row = OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
-            freed += row.stanza.len() as u64;
+            read.push(row.stanza);
         }
     }
     for _ in 0..TRIES_MAX {
-        let (as_read, quota) = read_quota(&core.store, account).await?;
+        let mut room = Room::read(core, account).await?;
         let mut transaction = core.store.transaction();
+        for stanza in &read {
+            room.give_back(stanza).await?;
+        }
         for seq in rows {
             transaction.delete(&OFFLINE.seq(owner, *seq));
         }
-        transaction.expect(&quota_key, as_read.as_ref());
-        match quota.bytes.saturating_sub(freed) {
-            0 => transaction.delete(&quota_key),
-            bytes => transaction.put(&quota_key, OfflineQuotaRow { bytes }.encode_to_vec()),
-        }
+        room.write(&mut transaction);
         match transaction.commit().await {
             Err(StoreError::Conflict) => {}
             done => return done,
@@ -240,19 +234,12 @@ pub async fn expire(core: &Core) -> Result<usize, StoreError> {
 /// Counts a queue anew.
 async fn recount(core: &Core, account: &str) -> Result<(), StoreError> {
     for _ in 0..TRIES_MAX {
-        let (as_read, quota) = read_quota(&core.store, account).await?;
-        let rows = core.store.scan_seq(OFFLINE, account.as_bytes(), .., Direction::Forward, usize::MAX).await?;
-        let mut bytes = 0;
-        for (_, value) in rows {
-            bytes += OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?.stanza.len() as u64;
-        }
-        if bytes == quota.bytes {
+        let mut room = Room::read(core, account).await?;
+        let mut transaction = core.store.transaction();
+        if !room.recount(&mut transaction).await? {
             return Ok(());
         }
-        let key = OFFLINE_QUOTA.row(account.as_bytes(), b"quota");
-        let mut transaction = core.store.transaction();
-        transaction.expect(&key, as_read.as_ref());
-        transaction.put(&key, OfflineQuotaRow { bytes }.encode_to_vec());
+        room.write(&mut transaction);
         match transaction.commit().await {
             Err(StoreError::Conflict) => {}
             done => return done,

@@ -13,7 +13,8 @@ pub const ACCOUNTS: Table = Table::new("accounts");
 pub const ROSTER: Table = Table::new("roster");
 /// Messages for people who are away. Ordered rows under a key per day: [`OfflineRow`].
 pub const OFFLINE: Table = Table::new("offline");
-/// How full each offline queue is. Point rows, named `quota`: [`OfflineQuotaRow`].
+/// How full each offline queue is. Point rows, named `quota` for all of it, `sender ADDRESS` and `domain NAME` for what
+/// one sender or another server has in it: [`OfflineQuotaRow`].
 pub const OFFLINE_QUOTA: Table = Table::new("offline-quota");
 /// Servers known by configuration. Point rows of the owner `peers`, named by domain: [`PeerRow`].
 pub const PEERS: Table = Table::new("peers");
@@ -134,7 +135,7 @@ pub struct OfflineRow {
     pub at: i64,
 }
 
-/// How full an offline queue is.
+/// How full an offline queue is, or by whom.
 #[derive(Clone, PartialEq, Message)]
 pub struct OfflineQuotaRow {
     /// Bytes of the stanzas.

@@ -26,6 +26,8 @@ pub(super) struct LimitsSection {
     sessions_per_account: usize,
     roster_items: usize,
     offline_bytes: u64,
+    offline_sender_divisor: u32,
+    offline_domain_divisor: u32,
     offline_days: u64,
     pending_requests: usize,
     directed_presence: usize,
@@ -61,6 +63,8 @@ impl Default for LimitsSection {
             sessions_per_account: limits.sessions_per_account,
             roster_items: limits.roster_items,
             offline_bytes: limits.offline_bytes,
+            offline_sender_divisor: limits.offline_sender_divisor,
+            offline_domain_divisor: limits.offline_domain_divisor,
             offline_days: limits.offline_age.as_secs() / DAY_SECONDS,
             pending_requests: limits.pending_requests,
             directed_presence: limits.directed_presence,
@@ -95,6 +99,8 @@ impl LimitsSection {
         limits.sessions_per_account = self.sessions_per_account;
         limits.roster_items = self.roster_items;
         limits.offline_bytes = self.offline_bytes;
+        limits.offline_sender_divisor = self.offline_sender_divisor;
+        limits.offline_domain_divisor = self.offline_domain_divisor;
         limits.offline_age = days(self.offline_days);
         limits.pending_requests = self.pending_requests;
         limits.directed_presence = self.directed_presence;

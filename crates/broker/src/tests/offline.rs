@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{condition, ids, world};
-use crate::offline;
+use crate::offline::{self, Kept};
+use crate::tables::OFFLINE_QUOTA;
 use crate::testing::{World, run};
 
 fn message(to: &str, id: &str) -> String {
@@ -124,7 +125,9 @@ fn a_stored_copy_of_a_live_message_reaches_who_came_later_when_its_receiver_dies
 
 #[test]
 fn what_means_nothing_later_is_dropped_and_a_full_queue_says_so() {
-    let mut world = World::with_config(6, &["north.example"], |c| c.limits.offline_bytes = 300);
+    let mut world = World::with_config(6, &["north.example"], |c| {
+        (c.limits.offline_bytes, c.limits.offline_sender_divisor) = (300, 1);
+    });
     world.register("alice@north.example");
     world.register("bob@north.example");
     let alice = world.online("alice@north.example", "desk");
@@ -145,6 +148,54 @@ fn what_means_nothing_later_is_dropped_and_a_full_queue_says_so() {
     world.cut(bob);
     world.send(alice, &message("bob@north.example", "4"));
     assert_eq!(bob_reads(&mut world, "phone"), ["4"]);
+}
+
+/// Keeps a message of 200 bytes for bob and says what became of it.
+fn keep(world: &World, from: &str) -> Kept {
+    let mut text = format!("<message from='{from}'><body></body></message>");
+    text = text.replace("<body>", &format!("<body>{}", "x".repeat(200 - text.len())));
+    let frame = offline::parse_stanza(text.as_bytes()).expect("a message");
+    run(offline::keep(world.broker("north.example"), "bob@north.example", &frame)).expect("the store works")
+}
+
+#[test]
+fn neither_a_stranger_nor_a_domain_fills_the_queue_alone() {
+    let mut world = World::with_config(11, &["north.example"], |c| c.limits.offline_bytes = 1600);
+    world.register("bob@north.example");
+    assert!(matches!(keep(&world, "a@south.example/1"), Kept::Row(_)), "200 bytes are an eighth");
+    assert_eq!(keep(&world, "a@south.example/2"), Kept::Full, "whatever resource he uses");
+    for other in ["b@south.example", "c@south.example", "d@south.example", "alice@north.example"] {
+        assert!(matches!(keep(&world, other), Kept::Row(_)), "{other}");
+    }
+    assert_eq!(keep(&world, "e@south.example"), Kept::Full, "800 bytes are half");
+    assert_eq!(keep(&world, "alice@north.example"), Kept::Full);
+    for friend in ["x@west.example", "y@west.example", "carol@north.example"] {
+        assert!(matches!(keep(&world, friend), Kept::Row(_)), "{friend}");
+    }
+    assert_eq!(keep(&world, "z@west.example"), Kept::Full, "all of it");
+    assert_eq!(bob_reads(&mut world, "phone").len(), 8);
+    assert!(matches!(keep(&world, "a@south.example"), Kept::Row(_)), "reading makes room in every share");
+}
+
+#[test]
+fn shares_are_counted_again_when_messages_have_become_unreadable() {
+    let mut world = World::with_config(12, &["north.example"], |c| c.limits.offline_bytes = 3200);
+    world.register("bob@north.example");
+    let broker = world.broker("north.example").clone();
+    let rows = || run(broker.store.list(OFFLINE_QUOTA, b"bob@north.example")).expect("read").len();
+    for from in ["a@south.example", "a@south.example", "b@south.example"] {
+        assert!(matches!(keep(&world, from), Kept::Row(_)));
+    }
+    assert_eq!((keep(&world, "a@south.example"), rows()), (Kept::Full, 4), "all, two senders, a domain");
+    world.advance(Duration::from_secs(20 * 86_400));
+    assert!(matches!(keep(&world, "b@south.example"), Kept::Row(_)));
+    world.advance(Duration::from_secs(12 * 86_400));
+    assert_eq!(run(offline::expire(&broker)), Ok(1));
+    assert_eq!(rows(), 3, "nothing is left of who has nothing here");
+    assert!(matches!(keep(&world, "b@south.example"), Kept::Row(_)));
+    assert_eq!(keep(&world, "b@south.example"), Kept::Full);
+    assert_eq!(bob_reads(&mut world, "phone").len(), 2);
+    assert_eq!(rows(), 0);
 }
 
 #[test]
