@@ -60,7 +60,8 @@ impl Engine {
         self.advance_all(&who).await
     }
 
-    /// Starts a session, unless there is a good one that nobody wants replaced.
+    /// Learns the key, and starts a session, unless there is a good one that nobody wants replaced or the device is not to
+    /// be written to.
     async fn use_bundle<P: Profile>(
         &mut self,
         who: &BareJid,
@@ -77,15 +78,21 @@ impl Engine {
         let verdict = row.learn(bundle.identity(), contact.as_ref());
         self.put_device_row(&mut tx, &row)?;
         if verdict == Verdict::Conflict {
-            if let Some(contact) = &mut contact {
-                self.mark_changed(&mut tx, contact)?;
-            }
+            let notice = contact.as_mut().and_then(|contact| self.mark_changed(&mut tx, contact));
             tx.commit().await?;
+            self.notify(notice);
             return Ok(Fetch::Failed(Failure::Changed));
         }
         let mut sessions = self.sessions::<P>(who, device).await?;
         let repair = self.fetches.repairs.contains(&(who.clone(), device, version));
         let now = self.now_secs();
+        if !repair && !row.is_written_to() {
+            tx.commit().await?;
+            if let Some(contact) = &contact {
+                self.emit_contact(contact).await?;
+            }
+            return Ok(Fetch::Seen);
+        }
         if repair || !sessions.is_ready(now) {
             let Some(own_device) = &self.device else { return Ok(Fetch::Failed(Failure::NotSecure)) };
             if sessions.start(own_device, &bundle, now, &*self.env.random).is_err() {

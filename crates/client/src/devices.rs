@@ -25,11 +25,16 @@ const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// is not there at first sight.
 const FIRST_SIGHT: Duration = Duration::from_secs(10 * 60);
 
+/// So many keys of a person are asked for at once only to be shown: their server decides how many devices it names.
+const UNDECIDED_FETCHES_MAX: usize = 8;
+
 /// How far a fetch is. What has never been asked for has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fetch {
     /// The answer is on its way.
     Asked,
+    /// The key is here, to be shown and compared; the device is not written to, so there is no session.
+    Seen,
     /// It is here, and in the store if it was any good.
     Done,
     /// The account shows it only to those who see each other's presence.
@@ -60,6 +65,10 @@ impl Fetches {
 
     pub(crate) fn set_bundle(&mut self, who: &BareJid, device: u32, version: Version, fetch: Fetch) {
         self.bundles.insert((who.clone(), device, version), fetch);
+    }
+
+    fn bundles_open_count(&self, who: &BareJid) -> usize {
+        self.bundles.iter().filter(|((of, _, _), fetch)| of == who && **fetch == Fetch::Asked).count()
     }
 
     /// Begins anew for a person: whatever was found may be different by now.
@@ -98,7 +107,7 @@ impl Engine {
             let fetch = self.fetches.lists.get(&(who.clone(), version)).copied();
             let now = match fetch {
                 Some(Fetch::Asked) => Lists::Pending,
-                Some(Fetch::Done) => Lists::Ready,
+                Some(Fetch::Done | Fetch::Seen) => Lists::Ready,
                 Some(Fetch::Forbidden) => Lists::Forbidden,
                 Some(Fetch::Failed(failure)) => Lists::Failed(failure),
                 None if fresh => Lists::Ready,
@@ -187,6 +196,7 @@ impl Engine {
     async fn store_list(&mut self, who: &BareJid, version: Version, list: &DeviceList) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
         let own_device = self.device.as_ref().map(crypto::omemo::Device::id);
+        let made_here = self.account.as_ref().is_some_and(|account| account.row.made_here);
         let contact = self.contact_row(&own, who).await?;
         let mut seen = self.list_row(who).await?;
         let now = self.now();
@@ -200,7 +210,7 @@ impl Engine {
         let mut news = false;
         for id in list.ids().filter(|id| *who != own || Some(*id) != own_device).take(DEVICES_MAX) {
             if !rows.iter().any(|row| row.id == id) {
-                let trust = trust_of_new_device(contact.as_ref(), first_time);
+                let trust = trust_of_new_device(contact.as_ref(), first_time && !(*who == own && made_here));
                 news |= trust == DeviceTrustCode::Undecided;
                 rows.push(new_device_row(&own, who, id, trust));
             }
@@ -227,7 +237,27 @@ impl Engine {
             let notice = if *who == own { Notice::NewOwnDevice } else { Notice::NewDevice { contact: who.clone() } };
             self.emit(Event::Notice(notice));
         }
+        if contact.is_some() || *who == own {
+            self.fetch_undecided_keys(who, &rows);
+        }
         Ok(())
+    }
+
+    /// Asks for the keys of devices that wait for the user's decision, so that they can be compared before it.
+    pub(crate) fn fetch_undecided_keys(&mut self, who: &BareJid, devices: &[PeerDeviceRow]) {
+        if !self.is_online() {
+            return;
+        }
+        let room = UNDECIDED_FETCHES_MAX.saturating_sub(self.fetches.bundles_open_count(who));
+        let wanted = |device: &&PeerDeviceRow| {
+            device.is_listed() && device.identity.is_empty() && device.trust() == DeviceTrustCode::Undecided
+        };
+        for device in devices.iter().filter(wanted).take(room) {
+            let version = if device.listed_omemo2 { Version::Omemo2 } else { Version::Legacy };
+            if self.fetches.bundle(who, device.id, version).is_none() {
+                self.fetch_bundle(who, device.id, version);
+            }
+        }
     }
 
     async fn list_row(&self, who: &BareJid) -> Result<DeviceListRow, EngineError> {
@@ -266,7 +296,8 @@ fn seen_ms(row: &DeviceListRow, version: Version) -> i64 {
 }
 
 /// Devices that are there at first sight are taken at face value. A later one of a verified person, or of the own account,
-/// waits for the user (security-design §2.4, §2.6).
+/// waits for the user (security-design §2.4, §2.6); and so does any other one of an account that this program has made:
+/// its first device is this one, and who lists another before it is the server.
 fn trust_of_new_device(contact: Option<&ContactRow>, first_time: bool) -> DeviceTrustCode {
     match contact {
         Some(contact) if contact.trust() == TrustCode::Verified && contact.promised_keys.is_empty() => {

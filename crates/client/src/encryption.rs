@@ -174,7 +174,7 @@ impl Engine {
 
     /// A device under the strongest version that works, fetching its bundle where a session is missing.
     async fn device_state(&mut self, who: &BareJid, row: &PeerDeviceRow) -> Result<DeviceState, EngineError> {
-        if matches!(row.trust(), DeviceTrustCode::Undecided | DeviceTrustCode::Distrusted) {
+        if !row.is_written_to() {
             return Ok(DeviceState::Unusable(Failure::Changed));
         }
         if row.used_omemo2 || row.listed_omemo2 {
@@ -201,8 +201,9 @@ impl Engine {
         Ok(match self.fetches.bundle(who, row.id, version) {
             Some(Fetch::Asked) => DeviceState::Pending,
             Some(Fetch::Failed(failure)) => DeviceState::Unusable(failure),
-            Some(_) => DeviceState::Unusable(Failure::NotSecure),
-            None => {
+            Some(Fetch::Done | Fetch::Forbidden) => DeviceState::Unusable(Failure::NotSecure),
+            // What was only looked at may have been agreed to since.
+            None | Some(Fetch::Seen) => {
                 self.fetch_bundle(who, row.id, version);
                 DeviceState::Pending
             }
@@ -396,7 +397,7 @@ impl Engine {
     /// A person has been accepted: their sessions, unanswered so far, are answered now.
     pub(crate) async fn answer_new_sessions(&mut self, who: &BareJid) -> Result<(), EngineError> {
         for row in self.device_rows(who).await? {
-            if matches!(row.trust(), DeviceTrustCode::Undecided | DeviceTrustCode::Distrusted) {
+            if !row.is_written_to() {
                 continue;
             }
             if self.sessions::<Omemo2>(who, row.id).await?.is_ready(self.now_secs()) {

@@ -145,6 +145,9 @@ pub(crate) struct AccountRow {
     /// Whether the user has accepted to sign in without channel binding.
     #[prost(bool, tag = "12")]
     pub(crate) danger_no_binding: bool,
+    /// Whether this program has made the account: then no other device was there before it.
+    #[prost(bool, tag = "13")]
+    pub(crate) made_here: bool,
 }
 
 /// Where a server is.
@@ -259,6 +262,9 @@ pub(crate) struct PeerDeviceRow {
     /// Whether another key than the pinned one has shown up.
     #[prost(bool, tag = "11")]
     pub(crate) conflict: bool,
+    /// Whether the user has agreed to this device of the own account: only then do our links vouch for it.
+    #[prost(bool, tag = "12")]
+    pub(crate) accepted: bool,
 }
 
 /// The sessions with a device under one version.

@@ -9,7 +9,7 @@ use xmpp::jid::BareJid;
 use crate::command::{Number, Proof, Reply};
 use crate::engine::Engine;
 use crate::error::{CommandError, EngineError};
-use crate::event::{Event, Notice};
+use crate::event::Notice;
 use crate::invites::Invitation;
 use crate::tables::{ContactRow, DeviceTrustCode, PeerDeviceRow, TrustCode};
 
@@ -25,6 +25,11 @@ pub(crate) enum Verdict {
 impl PeerDeviceRow {
     pub(crate) fn is_listed(&self) -> bool {
         self.listed_omemo2 || self.listed_legacy
+    }
+
+    /// Whether messages are encrypted to it.
+    pub(crate) fn is_written_to(&self) -> bool {
+        !matches!(self.trust(), DeviceTrustCode::Undecided | DeviceTrustCode::Distrusted)
     }
 
     /// Whether anything is known of the device but that a list once named it. Else servers could fill the store with ids.
@@ -86,6 +91,8 @@ fn first_trust(contact: Option<&ContactRow>, identity: &IdentityKey, so_far: Dev
 impl Engine {
     pub(crate) async fn number(&mut self, who: &str) -> Result<Number, CommandError> {
         let contact = self.resolve_known(who).await?;
+        let devices = self.device_rows(&contact.jid()?).await?;
+        self.fetch_undecided_keys(&contact.jid()?, &devices); // the next number covers them
         let number = self.comparison_number(&contact.jid()?).await?.ok_or(CommandError::NothingToCompare)?;
         Ok(Number {
             contact: self.contact_view(&contact).await?,
@@ -98,7 +105,10 @@ impl Engine {
     async fn comparison_number(&self, who: &BareJid) -> Result<Option<ComparisonNumber>, EngineError> {
         let own = self.own_or_bad()?;
         let theirs = known_keys(&self.device_rows(who).await?);
-        let mut ours = known_keys(&self.device_rows(&own).await?);
+        // Who compares numbers vouches for the own keys: not for those that wait for a decision.
+        let mut own_others = self.device_rows(&own).await?;
+        own_others.retain(|device| device.trust() != DeviceTrustCode::Undecided);
+        let mut ours = known_keys(&own_others);
         ours.extend(self.device.as_ref().map(|device| *device.identity().montgomery()));
         if theirs.is_empty() || ours.is_empty() {
             return Ok(None);
@@ -107,13 +117,14 @@ impl Engine {
         Ok(Some(number::compare(ours, Person { bare_jid: who.as_str(), keys: &theirs })))
     }
 
-    /// Our identity keys in the form that links carry: of this device and of the trusted others.
+    /// Our identity keys in the form that links carry: of this device and of the others that the user has agreed to.
+    /// Others rely on links, so what the server listed when we signed in for the first time is not good enough.
     pub(crate) async fn own_identity_keys(&self) -> Result<Vec<[u8; 32]>, EngineError> {
         let own = self.own_or_bad()?;
         let mut keys: Vec<[u8; 32]> = self.device.iter().filter_map(|d| d.identity().ed25519().copied()).collect();
         for row in self.device_rows(&own).await? {
             let trusted = matches!(row.trust(), DeviceTrustCode::Tofu | DeviceTrustCode::Verified);
-            if row.is_listed() && trusted {
+            if row.is_listed() && trusted && row.accepted {
                 keys.extend(<[u8; 32]>::try_from(row.identity_ed25519.as_slice()));
             }
         }
@@ -159,14 +170,17 @@ impl Engine {
         Ok(Reply::Contact(self.contact_view(&contact).await?))
     }
 
-    /// The user has looked at what changed and takes it at face value. For the own address: the own new devices.
+    /// The user has looked at what changed and takes it at face value. For the own address: the own other devices.
     pub(crate) async fn accept_change(&mut self, who: &str) -> Result<Reply, CommandError> {
         let own = self.own()?;
         if BareJid::parse(who).is_ok_and(|jid| jid == own) {
             let mut devices = self.device_rows(&own).await?;
             let mut tx = self.store.transaction();
-            for device in devices.iter_mut().filter(|d| d.trust() == DeviceTrustCode::Undecided) {
-                device.set_trust(DeviceTrustCode::Tofu);
+            for device in devices.iter_mut().filter(|d| d.is_listed() && d.trust() != DeviceTrustCode::Distrusted) {
+                if device.trust() == DeviceTrustCode::Undecided {
+                    device.set_trust(DeviceTrustCode::Tofu);
+                }
+                device.accepted = true;
                 self.put_device_row(&mut tx, device)?;
             }
             tx.commit().await?;
@@ -208,14 +222,15 @@ impl Engine {
         self.emit_contact(contact).await
     }
 
-    /// Stops sending to a person whose keys do not fit.
-    pub(crate) fn mark_changed(&mut self, tx: &mut Transaction, contact: &mut ContactRow) -> Result<(), EngineError> {
-        if contact.trust() != TrustCode::Changed && contact.trust() != TrustCode::Tombstoned {
-            contact.set_trust(TrustCode::Changed);
-            self.put_contact(tx, contact);
-            self.emit(Event::Notice(Notice::Changed { contact: contact.jid()? }));
+    /// Stops sending to a person whose keys do not fit. Returns what the user is told once that is committed.
+    #[must_use = "the user is told after the commit"]
+    pub(crate) fn mark_changed(&self, tx: &mut Transaction, contact: &mut ContactRow) -> Option<Notice> {
+        if matches!(contact.trust(), TrustCode::Changed | TrustCode::Tombstoned) {
+            return None;
         }
-        Ok(())
+        contact.set_trust(TrustCode::Changed);
+        self.put_contact(tx, contact);
+        Some(Notice::Changed { contact: contact.jid().ok()? })
     }
 
     /// Once every device of a person is known: were the keys of the link among them?
@@ -232,13 +247,15 @@ impl Engine {
         }
         let promise_kept = known.iter().any(|device| contact.promised_keys.contains(&device.identity));
         let mut tx = self.store.transaction();
+        let mut notice = None;
         if promise_kept {
             contact.set_trust(TrustCode::Verified);
             self.put_contact(&mut tx, &contact);
         } else {
-            self.mark_changed(&mut tx, &mut contact)?;
+            notice = self.mark_changed(&mut tx, &mut contact);
         }
         tx.commit().await?;
+        self.notify(notice);
         self.emit_contact(&contact).await?;
         Ok(Some(contact))
     }

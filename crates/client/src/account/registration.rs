@@ -55,6 +55,7 @@ impl Engine {
             register_token: Some(token),
             invited_by: invitation.inviter.is_some().then(|| link.to_owned()),
             resource: self.new_resource(),
+            made_here: true,
             ..AccountRow::default()
         };
         self.begin_account(row, Step::Token).await

@@ -24,7 +24,7 @@ use crate::command::{Outcome, Reply, RequestId};
 use crate::devices::Fetches;
 use crate::environment::Environment;
 use crate::error::{CommandError, EngineError, Failure};
-use crate::event::{AccountState, Event};
+use crate::event::{AccountState, Event, Notice};
 use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output};
 use crate::transfers::Transfers;
 
@@ -235,6 +235,11 @@ impl Engine {
 
     pub(crate) fn emit(&mut self, event: Event) {
         self.events.push_back(event);
+    }
+
+    /// Tells the user of what has been committed.
+    pub(crate) fn notify(&mut self, notices: impl IntoIterator<Item = Notice>) {
+        self.events.extend(notices.into_iter().map(Event::Notice));
     }
 
     pub(crate) fn output(&mut self, output: Output) {

@@ -124,16 +124,21 @@ impl Engine {
             is_listed: row.is_listed(),
             reply: opened.reply_due.clone(),
         };
-        let said = self.understand(&own, who, message, &opened);
+        let (said, notices) = self.understand(&own, who, message, &opened);
         self.commit_received(tx, who, &mut contact, &row, message, said).await?;
+        // Strangers cannot make the program speak of them.
+        if *who == own || contact.as_ref().is_some_and(ContactRow::is_accepted) {
+            self.notify(notices);
+        }
         if aftermath.used_prekey {
             self.device = Some(device);
         }
         self.after_receiving(who, contact.as_ref(), &aftermath).await
     }
 
-    /// What a decrypted message says, if it says anything that may be believed.
-    fn understand(&mut self, own: &BareJid, who: &BareJid, message: &Element, opened: &Opened) -> Said {
+    /// What a decrypted message says, if it says anything that may be believed, and what is odd about it.
+    fn understand(&self, own: &BareJid, who: &BareJid, message: &Element, opened: &Opened) -> (Said, Vec<Notice>) {
+        let mut notices = Vec::new();
         let context = Context { own, from: who, message, now: self.now() };
         let said = match &opened.content {
             Content::Empty => Said::default(),
@@ -141,18 +146,18 @@ impl Engine {
             Content::Envelope(bytes) => match context.envelope(bytes) {
                 Ok(said) => said,
                 Err(_) => {
-                    self.emit(Event::Notice(Notice::Misaddressed { contact: who.clone() }));
+                    notices.push(Notice::Misaddressed { contact: who.clone() });
                     Said::default()
                 }
             },
         };
         if said.not_all_addressed {
-            self.emit(Event::Notice(Notice::NotAllAddressed { contact: who.clone() }));
+            notices.push(Notice::NotAllAddressed { contact: who.clone() });
         }
         if said.odd_time {
-            self.emit(Event::Notice(Notice::OddTime { contact: who.clone() }));
+            notices.push(Notice::OddTime { contact: who.clone() });
         }
-        said
+        (said, notices)
     }
 
     /// Commits ratchet and words together; then tells of them.
@@ -254,8 +259,9 @@ impl Engine {
                 row.conflict = true;
                 self.put_device_row(&mut tx, &row)?;
             }
-            self.mark_changed(&mut tx, &mut contact)?;
+            let notice = self.mark_changed(&mut tx, &mut contact);
             tx.commit().await?;
+            self.notify(notice);
             return self.emit_contact(&contact).await;
         }
         let key = element.key_for(&own, self.device.as_ref().map_or(0, Device::id));

@@ -1,5 +1,8 @@
 //! C02, C13, C14: what a server or a contact does to encrypted messages.
 
+use std::time::Duration;
+
+use store::backend::memory::Fault;
 use xmpp::xml::Element;
 
 use crate::event::{Event, Notice};
@@ -159,6 +162,40 @@ fn a_wrong_clock_is_noticed() {
     world.command(bob, crate::Command::GoOnline).unwrap();
     assert_eq!(world.received(alice), ["session", "an hour old"]);
     assert!(has_notice(&world, alice, |notice| matches!(notice, Notice::OddTime { .. })));
+}
+
+/// Carol's first message reaches alice in the name of somebody else.
+fn carol_speaks_as(seed: u64, name: &'static str, fault: Fault) -> (World, usize) {
+    let (mut world, alice, _) = World::alice_and_bob(seed);
+    let carol = world.join("carol", "south.example");
+    world.server.tamper = Some(Box::new(move |mut stanza| {
+        if stanza.attr("from").is_some_and(|from| from.starts_with("carol@")) {
+            stanza.set_attr("from", name);
+        }
+        vec![stanza]
+    }));
+    world.people[alice].survives = true;
+    world.people[alice].backend.inject(fault);
+    world.say(carol, "alice@north.example", "in another's name");
+    (world, alice)
+}
+
+#[test]
+fn a_message_that_is_not_what_its_envelope_says_is_told_once_that_is_saved() {
+    let misaddressed = |notice: &Notice| matches!(notice, Notice::Misaddressed { .. });
+    let (mut world, alice) = carol_speaks_as(201, "bob@south.example/x", Fault::ReadOnly);
+    assert!(!has_notice(&world, alice, misaddressed), "the server will deliver it again");
+    world.people[alice].backend.inject(Fault::None);
+    world.advance(Duration::from_secs(600));
+    let count = world.people[alice].events.iter().filter(|e| matches!(e, Event::Notice(n) if misaddressed(n))).count();
+    assert_eq!(count, 1);
+    assert!(world.received(alice).is_empty());
+}
+
+#[test]
+fn strangers_cause_no_notices() {
+    let (world, alice) = carol_speaks_as(202, "mallory@south.example/x", Fault::None);
+    assert!(!has_notice(&world, alice, |_| true));
 }
 
 fn has_notice(world: &World, person: usize, wanted: impl Fn(&Notice) -> bool) -> bool {

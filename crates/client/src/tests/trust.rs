@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crypto::omemo::Omemo2;
 use store::block_on;
 use xep::omemo::{DeviceList, Encrypted, Version};
 use xep::pubsub::{Event as PubSubEvent, Item};
@@ -10,10 +11,13 @@ use xmpp::jid::BareJid;
 use xmpp::stanza::Condition;
 use xmpp::xml::Element;
 
-use crate::command::{Command, Proof, Reply};
-use crate::event::{MessageState, PersonTrust};
+use crate::command::{Command, Login, Password, Proof, Reply};
+use crate::devices::new_device_row;
+use crate::event::{Event, MessageState, Notice, PersonTrust};
+use crate::tables::{DeviceTrustCode, PeerDeviceRow};
 use crate::testing::World;
 
+const ALICE: &str = "alice@north.example";
 const BOB: &str = "bob@south.example";
 /// After this, device lists are fetched again.
 const A_DAY: Duration = Duration::from_secs(25 * 60 * 60);
@@ -221,4 +225,104 @@ fn a_link_proves_nothing_by_keys_that_it_does_not_name() {
     scene.add(&forged);
     scene.world.say(scene.alice, "bob", "does it fit?");
     assert_eq!(scene.trust(), PersonTrust::Changed);
+}
+
+#[test]
+fn a_new_device_of_a_verified_person_is_compared_before_anything_is_encrypted_to_it() {
+    let mut scene = Scene::new(109);
+    let number = |scene: &mut Scene| match scene.world.command(scene.alice, Command::Number { who: "bob".into() }) {
+        Ok(Reply::Number(number)) => number.digits,
+        other => panic!("{other:?}"),
+    };
+    scene.verify_by_number();
+    let before = number(&mut scene);
+    let bobs = scene.bobs_device;
+    scene.list(&[bobs, scene.ghost]);
+    assert!(!scene.ghost_reads());
+    assert_ne!(number(&mut scene), before, "the number covers the new device");
+    let (bob, ghost) = (BareJid::parse(BOB).unwrap(), scene.ghost);
+    let engine = scene.world.engine(scene.alice);
+    assert_eq!(block_on(engine.device_row(&bob, ghost)).unwrap().unwrap().trust(), DeviceTrustCode::Undecided);
+    let now = engine.now_secs();
+    assert!(!block_on(engine.sessions::<Omemo2>(&bob, ghost)).unwrap().is_ready(now));
+    scene.verify_by_number();
+    assert!(scene.ghost_reads(), "it was compared, so it is bob's");
+}
+
+#[test]
+fn keys_that_are_only_shown_are_not_asked_for_without_bound() {
+    let mut scene = Scene::new(110);
+    scene.verify_by_number();
+    let bob = BareJid::parse(BOB).unwrap();
+    let engine = scene.world.engine(scene.alice);
+    let own = BareJid::parse(ALICE).unwrap();
+    let row = |id| PeerDeviceRow { listed_omemo2: true, ..new_device_row(&own, &bob, id, DeviceTrustCode::Undecided) };
+    let rows: Vec<_> = (1000..1060).map(row).collect();
+    engine.fetch_undecided_keys(&bob, &rows);
+    engine.fetch_undecided_keys(&bob, &rows);
+    let asked = |id: &u32| engine.fetches.bundle(&bob, *id, Version::Omemo2).is_some();
+    assert_eq!((1000..1060).filter(asked).count(), 8);
+}
+
+#[test]
+fn a_device_that_the_server_lists_beside_that_of_a_new_account_is_reported_and_not_believed() {
+    let mut world = World::new(111);
+    let eve = world.join("eve", "south.example");
+    let ghost = world.device_ids("eve@south.example")[0];
+    // One list fails at first, so that the other device can be put there before alice has seen it.
+    let node = Version::Legacy.devices_node().to_owned();
+    world.server.failing_nodes.push((node.clone(), Condition::InternalServerError));
+    let alice = world.join("alice", "north.example");
+    world.server.failing_nodes.clear();
+    let bundles = world.server.nodes("eve@south.example").clone();
+    let nodes = world.server.nodes(ALICE);
+    let list = DeviceList::of_ids([ghost]).to_element(Version::Legacy);
+    nodes.insert(node, vec![Item::new(Version::DEVICES_ITEM, list)]);
+    let bundle_node = Version::Legacy.bundle_node(ghost);
+    nodes.insert(bundle_node.clone(), bundles[&bundle_node].clone());
+    world.restart(alice);
+    assert!(world.people[alice].events.contains(&Event::Notice(Notice::NewOwnDevice)));
+    let link = world.invite_of(eve);
+    world.command(alice, Command::Add { link, name: None }).unwrap();
+    world.say(alice, "eve", "not for a second device of mine");
+    assert!(sent_to(&world, ghost).all(|jid| jid.as_str() != ALICE));
+    world.people[alice].events.clear(); // after a restart, requests are counted anew
+    let link = Link::parse(&world.invite_of(alice)).unwrap();
+    assert_eq!(link.keys.trust.len(), 1, "only the key of this device");
+}
+
+#[test]
+fn links_vouch_for_other_devices_of_an_account_only_when_the_user_has_agreed() {
+    let (mut world, alice, _) = World::alice_and_bob(112);
+    let new = Some(Password::new("a long password of alice"));
+    world.command(alice, Command::ChangePassword { new }).unwrap();
+    let link = world.invite_of(alice);
+    world.command(alice, Command::GoOffline).unwrap();
+    let carol = world.join("carol", "north.example");
+    let link_of_carol = world.invite_of(carol);
+    let laptop = world.person();
+    let login = Login {
+        address: ALICE.into(),
+        password: Password::new("a long password of alice"),
+        at: Vec::new(),
+        pin: None,
+        danger_no_binding: false,
+    };
+    world.command(laptop, Command::Login(login)).unwrap();
+    world.command(laptop, Command::Add { link: link_of_carol, name: None }).unwrap();
+    world.say(laptop, "carol", "read on my other device as well");
+    let first = Link::parse(&link).unwrap().keys.trust[0];
+    let keys = |world: &mut World| Link::parse(&world.invite_of(laptop)).unwrap().keys.trust;
+    let vouched = keys(&mut world);
+    assert!(vouched.len() == 1 && !vouched.contains(&first));
+    world.command(laptop, Command::AcceptChange { who: ALICE.into() }).unwrap();
+    let vouched = keys(&mut world);
+    assert!(vouched.len() == 2 && vouched.contains(&first));
+}
+
+/// The addresses whose device `id` a message was encrypted to.
+fn sent_to(world: &World, id: u32) -> impl Iterator<Item = BareJid> {
+    let elements = world.server.messages.iter().flat_map(|message| message.children());
+    let keys = elements.filter_map(|child| Encrypted::parse(child).ok()).flat_map(|element| element.keys);
+    keys.filter(move |key| key.device == id).filter_map(|key| key.jid)
 }
