@@ -11,8 +11,17 @@ use crate::stanza::Kind;
 use crate::xml::{Element, Frame, Limits, StreamHeader, StreamScanner, Token, XmlError, escape_text};
 
 /// Bytes that a peer may send while nobody reads, for example while a question to the caller is open. More than a peer
-/// sends who waits for answers as RFC 6120 §6.4 says.
+/// sends who waits for answers as RFC 6120 §6.4 says. Less where stanzas are small, as before the peer has proved who it
+/// is: see [`unread_max`].
 const MAX_UNREAD_BYTES: usize = 1 << 20;
+
+/// How many stanzas of the largest size may lie unread.
+const MAX_UNREAD_STANZAS: usize = 4;
+
+const fn unread_max(limits: &Limits) -> usize {
+    let bytes = limits.stanza_bytes.saturating_mul(MAX_UNREAD_STANZAS);
+    if bytes < MAX_UNREAD_BYTES { bytes } else { MAX_UNREAD_BYTES }
+}
 
 /// How far a stream is from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +46,8 @@ pub(super) struct Wire {
     scanner: StreamScanner,
     /// Bytes pushed since the scanner was last asked.
     unread_bytes: usize,
+    /// Most of them.
+    unread_max: usize,
     out: Vec<u8>,
     pub(super) entropy: Entropy,
     header_sent: bool,
@@ -52,6 +63,7 @@ impl Wire {
             content_ns,
             scanner: StreamScanner::new(limits),
             unread_bytes: 0,
+            unread_max: unread_max(&limits),
             out: Vec::new(),
             entropy: Entropy::new(seed),
             header_sent: false,
@@ -76,7 +88,7 @@ impl Wire {
             return;
         }
         self.unread_bytes = self.unread_bytes.saturating_add(bytes.len());
-        if self.unread_bytes > MAX_UNREAD_BYTES {
+        if self.unread_bytes > self.unread_max {
             self.fail(XmlError::TooLarge.into());
             return;
         }
@@ -190,6 +202,7 @@ impl Wire {
     }
 
     pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.unread_max = unread_max(&limits);
         self.scanner.set_limits(limits);
     }
 
