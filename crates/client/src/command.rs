@@ -233,6 +233,9 @@ impl fmt::Debug for Password {
 pub enum Proof {
     /// The digits that the other side reads out or shows; spaces do not matter.
     Number(String),
+    /// The number that [`Command::Number`] has shown last is the same on the other side. It counts only while it is still
+    /// the number: a key that has come since was not compared.
+    NumberShown,
     /// A link that the other side gave directly; it names their keys.
     Link(String),
 }
@@ -241,6 +244,7 @@ impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Number(_) => "Number(<redacted>)",
+            Self::NumberShown => "NumberShown",
             Self::Link(_) => "Link(<redacted>)",
         })
     }

@@ -212,6 +212,9 @@ pub(crate) struct ContactRow {
     pub(crate) server_pin: Option<Vec<u8>>,
     #[prost(message, repeated, tag = "13")]
     pub(crate) server_endpoints: Vec<EndpointRow>,
+    /// The digits that the user was shown last, to be compared.
+    #[prost(string, tag = "14")]
+    pub(crate) number_shown: String,
 }
 
 /// When device lists were seen.

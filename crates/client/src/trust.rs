@@ -90,10 +90,16 @@ fn first_trust(contact: Option<&ContactRow>, identity: &IdentityKey, so_far: Dev
 
 impl Engine {
     pub(crate) async fn number(&mut self, who: &str) -> Result<Number, CommandError> {
-        let contact = self.resolve_known(who).await?;
+        let mut contact = self.resolve_known(who).await?;
         let devices = self.device_rows(&contact.jid()?).await?;
         self.fetch_undecided_keys(&contact.jid()?, &devices); // the next number covers them
         let number = self.comparison_number(&contact.jid()?).await?.ok_or(CommandError::NothingToCompare)?;
+        if contact.number_shown != number.digits() {
+            contact.number_shown = number.digits().to_owned();
+            let mut tx = self.store.transaction();
+            self.put_contact(&mut tx, &contact);
+            tx.commit().await.map_err(EngineError::from)?;
+        }
         Ok(Number {
             contact: self.contact_view(&contact).await?,
             digits: number.grouped(),
@@ -139,8 +145,12 @@ impl Engine {
         let jid = contact.jid()?;
         let mut devices = self.device_rows(&jid).await?;
         match proof {
-            Proof::Number(said) => {
+            Proof::Number(_) | Proof::NumberShown => {
                 let number = self.comparison_number(&jid).await?.ok_or(CommandError::NothingToCompare)?;
+                let said = match proof {
+                    Proof::Number(said) => said,
+                    _ => &contact.number_shown,
+                };
                 let said: String = said.chars().filter(char::is_ascii_digit).collect();
                 if said != number.digits() {
                     return Err(CommandError::DoesNotMatch);

@@ -98,7 +98,7 @@ pub enum Request {
     Verify {
         /// Who.
         who: String,
-        /// The number that they read out, or the link that they gave.
+        /// The number that they read out, the link that they gave, or [`Request::NUMBER_SHOWN`].
         proof: String,
     },
     /// Takes what changed about a contact at face value.
@@ -150,6 +150,11 @@ pub enum Request {
         /// With whom.
         who: String,
     },
+}
+
+impl Request {
+    /// Proof that the number which was shown last is the same on the other side.
+    pub const NUMBER_SHOWN: &str = "shown";
 }
 
 impl std::fmt::Debug for Request {

@@ -34,11 +34,8 @@ async fn act(
     }
     let proof = match proof {
         Some(proof) => Some(proof),
-        // The number as it is now: what was compared is what is shown.
-        None if number_matches => match session.ask(&Request::Number { who: who.clone() }).await? {
-            Answer::Number { number } => Some(number.digits),
-            _ => None,
-        },
+        // The number that was shown: one that has changed since was not compared.
+        None if number_matches => Some(Request::NUMBER_SHOWN.to_owned()),
         None => None,
     };
     let answer = match proof {

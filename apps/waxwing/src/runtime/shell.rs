@@ -351,7 +351,11 @@ async fn command(request: Request) -> Result<Command, Refusal> {
         Request::Rename { who, name } => Command::Rename { who, name },
         Request::Number { who } => Command::Number { who },
         Request::Verify { who, proof } => {
-            let proof = if proof.contains(':') { Proof::Link(proof) } else { Proof::Number(proof) };
+            let proof = match proof {
+                proof if proof == Request::NUMBER_SHOWN => Proof::NumberShown,
+                proof if proof.contains(':') => Proof::Link(proof),
+                proof => Proof::Number(proof),
+            };
             Command::Verify { who, proof }
         }
         Request::AcceptChange { who } => Command::AcceptChange { who },

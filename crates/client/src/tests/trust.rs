@@ -13,6 +13,7 @@ use xmpp::xml::Element;
 
 use crate::command::{Command, Login, Password, Proof, Reply};
 use crate::devices::new_device_row;
+use crate::error::CommandError;
 use crate::event::{Event, MessageState, Notice, PersonTrust};
 use crate::tables::{DeviceTrustCode, PeerDeviceRow};
 use crate::testing::World;
@@ -247,6 +248,25 @@ fn a_new_device_of_a_verified_person_is_compared_before_anything_is_encrypted_to
     assert!(!block_on(engine.sessions::<Omemo2>(&bob, ghost)).unwrap().is_ready(now));
     scene.verify_by_number();
     assert!(scene.ghost_reads(), "it was compared, so it is bob's");
+}
+
+#[test]
+fn a_device_that_comes_between_the_comparison_and_its_confirmation_is_not_verified() {
+    let mut scene = Scene::new(113);
+    let show = |scene: &mut Scene| scene.world.command(scene.alice, Command::Number { who: "bob".into() }).unwrap();
+    let confirm = |scene: &mut Scene| {
+        scene.world.command(scene.alice, Command::Verify { who: "bob".into(), proof: Proof::NumberShown })
+    };
+    assert!(matches!(confirm(&mut scene), Err(CommandError::DoesNotMatch)), "nothing was shown");
+    show(&mut scene);
+    let bobs = scene.bobs_device;
+    scene.list(&[bobs, scene.ghost]);
+    assert!(scene.ghost_reads(), "nobody has compared yet");
+    assert!(matches!(confirm(&mut scene), Err(CommandError::DoesNotMatch)));
+    assert_eq!(scene.trust(), PersonTrust::Tofu);
+    show(&mut scene);
+    confirm(&mut scene).unwrap();
+    assert_eq!(scene.trust(), PersonTrust::Verified);
 }
 
 #[test]
