@@ -12,10 +12,10 @@ use xmpp::ns::{CLIENT, SERVER};
 use xmpp::xml::Element;
 
 use crate::record::ratchets::Ratchets;
-use crate::record::words::{contains, find};
 use crate::stanzas;
 use crate::world::link::Kind;
 use crate::world::{Crossing, NORTH, Party, SOUTH, Tamper, Tls, World};
+use waxwing_tests::words::{contains, find};
 
 /// Changes each stanza that a broker sends to the other one.
 fn between_brokers(mut change: impl FnMut(Element) -> Vec<Element> + 'static) -> Option<Tamper> {

@@ -10,9 +10,9 @@ use store::backend::memory::Fault;
 
 use crate::dice::for_seeds;
 use crate::record::ratchets::Ratchets;
-use crate::record::words::find;
 use crate::world::link::Kind;
 use crate::world::{NORTH, SOUTH, World};
+use waxwing_tests::words::find;
 
 const NAMES: [&str; 3] = ["alice", "carol", "bob"];
 

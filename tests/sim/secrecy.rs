@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use crate::record::words::find;
 use crate::world::link::Kind;
 use crate::world::{NORTH, SOUTH, World};
+use waxwing_tests::words::find;
 
 const BODIES: [&str; 3] = ["meet me at the lighthouse", "the lighthouse is closed", "then by the harbour wall"];
 const FILE_NAME: &str = "holiday-snapshot.jpg";

@@ -8,3 +8,4 @@ pub mod process;
 pub mod programs;
 pub mod raw;
 pub mod scratch;
+pub mod words;

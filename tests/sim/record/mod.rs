@@ -1,7 +1,6 @@
 //! What crossed the network, inside TLS, and two questions about it: can anything be read, was any key used twice.
 
 pub(crate) mod ratchets;
-pub(crate) mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use xmpp::time::Timestamp;
 
 use crate::world::link::Kind;
 use crate::world::{Crossing, Party};
+use waxwing_tests::words;
 
 /// How far around a message its story goes.
 const LOOK_AROUND: Duration = Duration::from_secs(5);

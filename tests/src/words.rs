@@ -5,7 +5,12 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 /// Returns where `needle` shows in `haystack`: as it is, in hexadecimal digits of both cases, in base64 wherever it
 /// begins, in UTF-16.
-pub(crate) fn find(haystack: &[u8], needle: &str) -> Option<&'static str> {
+///
+/// # Panics
+///
+/// When the needle is so short that chance would find it.
+#[must_use]
+pub fn find(haystack: &[u8], needle: &str) -> Option<&'static str> {
     forms(needle.as_bytes()).into_iter().find(|(_, form)| contains(haystack, form)).map(|(name, _)| name)
 }
 
@@ -34,7 +39,9 @@ fn forms(needle: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
-pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+/// Tells whether the bytes are there as they are.
+#[must_use]
+pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     memchr::memmem::find(haystack, needle).is_some()
 }
 
