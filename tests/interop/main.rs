@@ -5,6 +5,7 @@ mod federation;
 mod go_sendxmpp;
 mod home_servers;
 mod lost_sessions;
+mod oracles;
 mod ours;
 mod profanity;
 mod servers;

@@ -16,6 +16,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("profanity", "profanity"),
     ("go-sendxmpp", "go-sendxmpp"),
     ("tmux", "tmux"),
+    ("libomemo-c0", "/usr/lib/x86_64-linux-gnu/libomemo-c.so.0:/usr/lib/aarch64-linux-gnu/libomemo-c.so.0"),
 ];
 
 /// Python packages of the virtual environment `target/peers/python`.
