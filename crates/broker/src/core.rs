@@ -14,10 +14,12 @@ use crate::config::BrokerConfig;
 use crate::environment::Environment;
 use crate::federation::Federation;
 use crate::mailbox::Notice;
+use crate::offline;
 use crate::pace::Pace;
 use crate::pep::Interests;
 use crate::registry::{Registry, SessionHandle};
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow};
+use crate::turns::Turns;
 use crate::upload::Busy;
 
 /// What all parts of a broker share.
@@ -36,6 +38,8 @@ pub struct Core {
     pub(crate) password_changes: Pace,
     pub(crate) interests: Interests,
     pub(crate) uploads: Busy,
+    pub(crate) turns: Turns,
+    pub(crate) offline: offline::Writer,
     /// The settings of all client streams.
     pub(crate) client_streams: Arc<ResponderConfig>,
 }
@@ -171,6 +175,8 @@ impl Broker {
             password_changes: Pace::of_password_changes(),
             interests: Interests::default(),
             uploads: Busy::default(),
+            turns: Turns::default(),
+            offline: offline::Writer::default(),
             client_streams,
         }))
     }

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`config`], [`environment`] | settings, what the machine lends |
 //! | [`rate`], `pace` | token buckets, for connections and for accounts |
+//! | `turns` | whoever changes the same rows does so one after the other |
 //! | [`tables`] | everything that is remembered on disk, one line each |
 //! | [`session`] | one client connection: sign-in, limits, stamping, acknowledgements (XEP-0198) |
 //! | `registry`, `mailbox`, `settle` | who has sessions, how they hand each other stanzas, what an `h` waits for |
@@ -59,6 +60,7 @@ mod small;
 pub mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod turns;
 pub mod upload;
 pub mod web;
 

@@ -6,6 +6,7 @@
 //! out with the time at which they came (XEP-0203).
 
 mod quota;
+mod writer;
 
 use prost::Message;
 use store::{Day, Direction, StoreError};
@@ -16,6 +17,8 @@ use xmpp::xml::{Element, Frame, Limits, StreamScanner, Token};
 use crate::Core;
 use crate::tables::{OFFLINE, OfflineRow};
 use quota::Room;
+use writer::Change;
+pub(crate) use writer::Writer;
 
 /// Namespace of delayed delivery (XEP-0203).
 const NS_DELAY: &str = "urn:xmpp:delay";
@@ -23,9 +26,6 @@ const NS_DELAY: &str = "urn:xmpp:delay";
 const NS_HINTS: &str = "urn:xmpp:hints";
 /// Namespace of chat states (XEP-0085), which mean nothing later.
 const NS_CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
-
-/// How often a commit is decided again before the store counts as failed; each time somebody else succeeded.
-const TRIES_MAX: usize = 32;
 
 /// What became of a message for somebody who is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,33 +79,7 @@ pub(crate) async fn keep_all(core: &Core, account: &str, messages: &[Frame]) -> 
         return Ok(vec![Kept::NoAccount; messages.len()]);
     }
     let at = core.env.now().as_millis();
-    for _ in 0..TRIES_MAX {
-        let mut room = Room::read(core, account).await?;
-        let mut transaction = core.store.transaction();
-        let mut kept = Vec::with_capacity(messages.len());
-        for message in messages {
-            kept.push(if !is_worth_keeping(message) {
-                Kept::NotWorth
-            } else if !room.take(message).await? {
-                Kept::Full
-            } else {
-                let seq = core.store.next_seq(OFFLINE, account.as_bytes()).await?;
-                let row = OfflineRow { stanza: message.bytes().to_vec(), at }.encode_to_vec();
-                transaction.put_expiring(OFFLINE, account.as_bytes(), seq, Day::of_millis(at), row);
-                Kept::Row(seq)
-            });
-        }
-        if !kept.iter().any(|kept| matches!(kept, Kept::Row(_))) {
-            return Ok(kept); // a queue that is full costs no more than a look
-        }
-        room.write(&mut transaction);
-        match transaction.commit().await {
-            Ok(()) => return Ok(kept),
-            Err(StoreError::Conflict) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(StoreError::Conflict)
+    writer::make(core, account, Change::Keep(messages.to_vec(), at)).await
 }
 
 /// A message that was kept, ready to be sent.
@@ -179,30 +153,7 @@ pub(crate) async fn delete(core: &Core, account: &str, rows: &[u64]) -> Result<(
     if rows.is_empty() {
         return Ok(());
     }
-    let owner = account.as_bytes();
-    let mut read = Vec::new();
-    for seq in rows {
-        if let Some(value) = core.store.get(&OFFLINE.seq(owner, *seq)).await? {
-            let row = OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
-            read.push(row.stanza);
-        }
-    }
-    for _ in 0..TRIES_MAX {
-        let mut room = Room::read(core, account).await?;
-        let mut transaction = core.store.transaction();
-        for stanza in &read {
-            room.give_back(stanza).await?;
-        }
-        for seq in rows {
-            transaction.delete(&OFFLINE.seq(owner, *seq));
-        }
-        room.write(&mut transaction);
-        match transaction.commit().await {
-            Err(StoreError::Conflict) => {}
-            done => return done,
-        }
-    }
-    Err(StoreError::Conflict)
+    writer::make(core, account, Change::Delete(rows.to_vec())).await.map(|_| ())
 }
 
 /// Forgets what is older than the setting allows: erases the keys of those days, then the rows, and counts the queues
@@ -233,7 +184,8 @@ pub async fn expire(core: &Core) -> Result<usize, StoreError> {
 
 /// Counts a queue anew.
 async fn recount(core: &Core, account: &str) -> Result<(), StoreError> {
-    for _ in 0..TRIES_MAX {
+    let _turn = core.turns.take(OFFLINE, account).await;
+    loop {
         let mut room = Room::read(core, account).await?;
         let mut transaction = core.store.transaction();
         if !room.recount(&mut transaction).await? {
@@ -241,11 +193,10 @@ async fn recount(core: &Core, account: &str) -> Result<(), StoreError> {
         }
         room.write(&mut transaction);
         match transaction.commit().await {
-            Err(StoreError::Conflict) => {}
+            Err(StoreError::Conflict) => {} // another process got on with it
             done => return done,
         }
     }
-    Err(StoreError::Conflict)
 }
 
 #[cfg(test)]

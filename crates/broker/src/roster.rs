@@ -13,8 +13,6 @@ use crate::Core;
 use crate::iq::{IqKind, IqOutcome, IqRequest};
 use crate::tables::{ROSTER, RosterRow};
 
-/// How often a commit is decided again before the store counts as failed; each time somebody else succeeded.
-const TRIES_MAX: usize = 32;
 /// Longest name of a contact or a group, in bytes.
 const NAME_BYTES_MAX: usize = 1023;
 /// Most groups of one contact.
@@ -167,7 +165,8 @@ fn decode(value: &Value) -> Result<RosterRow, StoreError> {
 
 /// Changes one contact: loads, decides, commits, and then tells the interested resources (RFC 6121 §2.1.6).
 ///
-/// `decide` may be called several times, when somebody else was faster.
+/// Those who change the roster of one account do so one after the other. `decide` may be called several times all the
+/// same, when another process was faster.
 ///
 /// # Errors
 ///
@@ -179,7 +178,8 @@ pub(crate) async fn update<R>(
     mut decide: impl FnMut(Option<RosterRow>) -> (Change, R),
 ) -> Result<R, RosterError> {
     let key = ROSTER.row(account.as_bytes(), contact.as_bytes());
-    for _ in 0..TRIES_MAX {
+    let _turn = core.turns.take(ROSTER, account).await;
+    loop {
         let as_read = core.store.get(&key).await?;
         let row = as_read.as_ref().map(decode).transpose()?;
         let was_listed = row.as_ref().is_some_and(|row| row.listed);
@@ -209,11 +209,10 @@ pub(crate) async fn update<R>(
                 }
                 return Ok(result);
             }
-            Err(StoreError::Conflict) => {}
+            Err(StoreError::Conflict) => {} // another process was faster
             Err(error) => return Err(error.into()),
         }
     }
-    Err(StoreError::Conflict.into())
 }
 
 /// Refuses one contact, or one open request, too many.

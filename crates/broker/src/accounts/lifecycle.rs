@@ -11,9 +11,6 @@ use crate::invites;
 use crate::session::month_of;
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, INVITE_QUOTA, InviteRow, OFFLINE, OFFLINE_QUOTA, ROSTER};
 
-/// How often a decision is taken again because somebody else was faster.
-const ATTEMPTS: usize = 5;
-
 /// Makes an account. With a token, the invitation is used up in the same commit, so it makes one account only.
 ///
 /// Returns the address. Whether somebody may register without a token is the caller's to decide.
@@ -37,7 +34,7 @@ pub async fn create(
         invites::redeem_for(core, &mut core.store.transaction(), &address, token).await?;
     }
     let verifiers = password::verifiers(core, password)?;
-    for _ in 0..ATTEMPTS {
+    loop {
         let key = ACCOUNTS.row(ACCOUNTS_OWNER, address.as_str().as_bytes());
         let mut transaction = core.store.transaction();
         if !names::expect_free(core, &mut transaction, &address, token).await? {
@@ -62,11 +59,10 @@ pub async fn create(
                 connect_inviter(core, &address, redeemed.as_ref()).await;
                 return Ok(address);
             }
-            Err(StoreError::Conflict) => {}
+            Err(StoreError::Conflict) => {} // the name or the invitation is gone, or nearly was: looked at once more
             Err(error) => return Err(error.into()),
         }
     }
-    Err(StoreError::Conflict.into())
 }
 
 /// Puts inviter and invited into each other's contact lists, where the invitation says so.
@@ -101,7 +97,8 @@ pub async fn reset_password(core: &Core, account: &BareJid) -> Result<Zeroizing<
 
 async fn change(core: &Core, account: &BareJid, edit: impl Fn(&mut AccountRow)) -> Result<(), AccountError> {
     let key = ACCOUNTS.row(ACCOUNTS_OWNER, account.as_str().as_bytes());
-    for _ in 0..ATTEMPTS {
+    let _turn = core.turns.take(ACCOUNTS, account.as_str()).await;
+    loop {
         let value = core.store.get(&key).await?.ok_or(AccountError::NotFound)?;
         let mut row = AccountRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
         if row.closed {
@@ -113,11 +110,10 @@ async fn change(core: &Core, account: &BareJid, edit: impl Fn(&mut AccountRow)) 
         transaction.put(&key, row.encode_to_vec());
         transaction.erase();
         match transaction.commit().await {
-            Err(StoreError::Conflict) => {}
+            Err(StoreError::Conflict) => {} // another process was faster
             done => return Ok(done?),
         }
     }
-    Err(StoreError::Conflict.into())
 }
 
 /// Closes an account: its sessions end, its contacts are told, and everything that was kept for it goes. What remains
@@ -168,6 +164,7 @@ async fn remove_all(core: &Core, account: &BareJid) -> Result<(), AccountError> 
     crate::upload::remove_of(core, account).await?;
     crate::pep::remove_of(core, account).await?;
     invites::remove_of(core, account).await?;
+    let _turn = core.turns.take(OFFLINE, account.as_str()).await; // what is being written goes too
     let mut transaction = core.store.transaction();
     for table in [ROSTER, OFFLINE_QUOTA, INVITE_QUOTA] {
         for (row, _) in core.store.list(table, owner).await? {

@@ -31,9 +31,6 @@ use crate::tables::{
     DayQuotaRow, INVITE_QUOTA, INVITES, INVITES_OWNER, InviteRow, RESERVED, RESERVED_OWNER, ReservedRow,
 };
 
-/// How often a decision is taken again because somebody else was faster.
-const ATTEMPTS: usize = 5;
-
 /// What an operator can choose about invitations, and what links need to say.
 #[derive(Clone)]
 pub struct InviteSettings {
@@ -135,13 +132,18 @@ impl std::error::Error for InviteError {}
 ///
 /// Why there is none.
 pub async fn create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
-    for _ in 0..ATTEMPTS {
+    // one after the other, because each counts
+    let _turn = match &spec.inviter {
+        Some(inviter) => Some(core.turns.take(INVITE_QUOTA, inviter.as_str()).await),
+        None => None,
+    };
+    loop {
         match try_create(core, spec).await {
-            Err(InviteError::Store(StoreError::Conflict)) => {} // somebody else was faster: is the name still free?
+            // somebody else was faster, which happens once for each name: is it still free?
+            Err(InviteError::Store(StoreError::Conflict)) => {}
             done => return done,
         }
     }
-    Err(StoreError::Conflict.into())
 }
 
 async fn try_create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
@@ -218,16 +220,5 @@ async fn count(
 /// What the store says.
 pub async fn forget_expired(core: &Core) -> Result<usize, StoreError> {
     let now = core.env.now().as_millis();
-    let mut transaction = core.store.transaction();
-    let mut forgotten = 0;
-    for (row, value) in core.store.list(INVITES, INVITES_OWNER).await? {
-        let invite = InviteRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
-        if invite.expires_at <= now {
-            redeem::delete(core, &mut transaction, &invite).await?;
-            transaction.delete_row(&row);
-            forgotten += 1;
-        }
-    }
-    transaction.commit().await?;
-    Ok(forgotten)
+    redeem::remove_where(core, |invite| invite.expires_at <= now).await
 }

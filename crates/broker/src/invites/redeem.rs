@@ -123,7 +123,7 @@ pub(crate) async fn reservation(core: &Core, address: &BareJid) -> Result<Option
 }
 
 /// Removes what an invitation keeps besides its own row: the name, unless another invitation keeps it by now.
-pub(super) async fn delete(core: &Core, transaction: &mut Transaction, invite: &InviteRow) -> Result<(), StoreError> {
+async fn delete(core: &Core, transaction: &mut Transaction, invite: &InviteRow) -> Result<(), StoreError> {
     let Some(jid) = &invite.jid else { return Ok(()) };
     let key = RESERVED.row(RESERVED_OWNER, jid.as_bytes());
     let Some(value) = core.store.get(&key).await? else { return Ok(()) };
@@ -137,13 +137,26 @@ pub(super) async fn delete(core: &Core, transaction: &mut Transaction, invite: &
 
 /// Removes the invitations that an account has made.
 pub(crate) async fn remove_of(core: &Core, account: &BareJid) -> Result<(), StoreError> {
-    let mut transaction = core.store.transaction();
-    for (row, value) in core.store.list(INVITES, INVITES_OWNER).await? {
-        let invite = InviteRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
-        if invite.inviter.as_deref() == Some(account.as_str()) {
-            delete(core, &mut transaction, &invite).await?;
-            transaction.delete_row(&row);
+    remove_where(core, |invite| invite.inviter.as_deref() == Some(account.as_str())).await?;
+    Ok(())
+}
+
+/// Removes invitations, and returns how many there were.
+pub(super) async fn remove_where(core: &Core, is_over: impl Fn(&InviteRow) -> bool) -> Result<usize, StoreError> {
+    loop {
+        let mut transaction = core.store.transaction();
+        let mut removed = 0;
+        for (row, value) in core.store.list(INVITES, INVITES_OWNER).await? {
+            let invite = InviteRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+            if is_over(&invite) {
+                delete(core, &mut transaction, &invite).await?;
+                transaction.delete_row(&row);
+                removed += 1;
+            }
+        }
+        match transaction.commit().await {
+            Err(StoreError::Conflict) => {} // a name that one of them kept was given out just now
+            done => return done.map(|()| removed),
         }
     }
-    transaction.commit().await
 }

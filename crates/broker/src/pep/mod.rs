@@ -33,6 +33,7 @@ pub(crate) use interest::{Interests, handle_answer, handle_presence};
 
 use crate::Core;
 use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};
+use crate::tables::PEP_NODES;
 
 /// Bounds of a personal service.
 ///
@@ -131,6 +132,7 @@ fn of_nobody(from: &Jid, asked: &Request) -> Outcome {
 
 /// Removes all nodes of an account.
 pub(crate) async fn remove_of(core: &Core, account: &BareJid) -> Result<(), StoreError> {
+    let _turn = core.turns.take(PEP_NODES, account.as_str()).await; // others may be subscribing
     for name in node::names(core, account).await? {
         let Some(node) = node::Node::load(core, account, &name).await? else { continue };
         let mut transaction = core.store.transaction();

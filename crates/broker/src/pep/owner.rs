@@ -9,20 +9,17 @@ use xmpp::jid::{BareJid, Jid};
 use super::node::{self, Node};
 use super::{Outcome, PepError, notify};
 use crate::Core;
-use crate::tables::ItemRow;
+use crate::tables::{ItemRow, PEP_NODES};
 
-/// How often a change is decided again because somebody else was faster.
-const ATTEMPTS: usize = 16;
-
-/// Answers the owner.
+/// Answers the owner. Changes are made one after the other, and told in the order in which they were made.
 pub(super) async fn answer(core: &Core, account: &BareJid, asked: Request) -> Outcome {
-    for _ in 0..ATTEMPTS {
+    let _turn = core.turns.take(PEP_NODES, account.as_str()).await;
+    loop {
         match attempt(core, account, &asked).await {
-            Err(PepError::Store(StoreError::Conflict)) => {}
+            Err(PepError::Store(StoreError::Conflict)) => {} // another process was faster
             outcome => return outcome,
         }
     }
-    Err(StoreError::Conflict.into())
 }
 
 async fn attempt(core: &Core, account: &BareJid, asked: &Request) -> Outcome {

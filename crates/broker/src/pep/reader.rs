@@ -8,11 +8,8 @@ use xmpp::jid::{BareJid, Jid};
 
 use super::node::{self, Node};
 use super::{Outcome, PepError, notify};
-use crate::tables::RosterRow;
+use crate::tables::{PEP_NODES, RosterRow};
 use crate::{Core, roster};
-
-/// How often a subscription is decided again because somebody else was faster.
-const ATTEMPTS: usize = 16;
 
 /// Subscriptions that one account may have to one node: its address, and some of its resources.
 const SUBSCRIPTIONS_OF_ONE: usize = 8;
@@ -116,7 +113,8 @@ async fn subscribe(core: &Core, account: &BareJid, from: &Jid, name: &str, jid: 
     if jid.bare_str() != from.bare_str() {
         return Err(PubSubError::InvalidJid.into());
     }
-    for _ in 0..ATTEMPTS {
+    let _turn = core.turns.take(PEP_NODES, account.as_str()).await;
+    loop {
         // leaving is always allowed, whatever the settings have become
         let mut node = if wanted {
             readable(core, account, from, name).await?
@@ -139,7 +137,7 @@ async fn subscribe(core: &Core, account: &BareJid, from: &Jid, name: &str, jid: 
         let mut transaction = core.store.transaction();
         node.save(&mut transaction, account);
         match transaction.commit().await {
-            Err(StoreError::Conflict) => continue,
+            Err(StoreError::Conflict) => continue, // another process was faster
             done => done?,
         }
         if !wanted {
@@ -151,7 +149,6 @@ async fn subscribe(core: &Core, account: &BareJid, from: &Jid, name: &str, jid: 
         let state = SubscriptionState::Subscribed;
         return Ok(Some(Answer::Subscribed { node: name.to_owned(), jid: jid.clone(), state }.to_element()));
     }
-    Err(StoreError::Conflict.into())
 }
 
 /// Lists the asker's own subscriptions.

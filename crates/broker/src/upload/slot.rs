@@ -13,9 +13,6 @@ use crate::accounts::password::{STRONG_LEN, random_letters};
 use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};
 use crate::tables::{DayQuotaRow, UPLOAD_QUOTA, UPLOADS, UPLOADS_OF, UPLOADS_OWNER, UploadOfRow, UploadRow};
 
-/// How often a slot is counted again because another request of the account was faster.
-const ATTEMPTS: usize = 5;
-
 /// Answers requests for a slot, at the service and at the server itself.
 pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
     let is_here = match &request.target {
@@ -49,15 +46,15 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
 
 /// Keeps a place and counts it; returns the random name.
 async fn make(core: &Core, account: &BareJid, size_bytes: u64) -> Result<String, StanzaError> {
-    for _ in 0..ATTEMPTS {
+    let _turn = core.turns.take(UPLOAD_QUOTA, account.as_str()).await;
+    loop {
         match try_make(core, account, size_bytes).await {
-            Err(Refused::Store(StoreError::Conflict)) => {}
+            Err(Refused::Store(StoreError::Conflict)) => {} // another process was faster
             Err(Refused::Store(_)) => return Err(StanzaError::new(Condition::InternalServerError)),
             Err(Refused::Quota(retry_at)) => return Err(quota_reached(retry_at)),
             Ok(name) => return Ok(name),
         }
     }
-    Err(StanzaError::new(Condition::ResourceConstraint))
 }
 
 enum Refused {
