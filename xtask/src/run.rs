@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Returns the root of the workspace.
+/// Returns the root of the workspace: the one that `cargo xtask` was called in, even where the program was built in
+/// another copy of it.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&xtask).parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
 /// Runs a program in the root of the workspace, showing its output.

@@ -103,7 +103,7 @@ async fn make_all(core: &Core, account: &str, jobs: &[Arc<Job>]) {
                 *job.outcome() = Some(Ok(kept));
             }
         }
-        Err(error) if jobs.len() == 1 => jobs.iter().for_each(|job| *job.outcome() = Some(Err(error.clone()))),
+        Err(error) if jobs.len() == 1 => jobs.iter().for_each(|job| *job.outcome() = Some(Err(error))),
         // what one cannot have must not cost the others theirs: a full disk still deletes
         Err(_) => {
             for job in jobs {
