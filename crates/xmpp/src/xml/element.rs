@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::writer;
+use super::{legal, writer};
 
 /// A name or a namespace: usually one of our constants, sometimes text from the wire.
 pub type Name = Cow<'static, str>;
@@ -12,6 +12,9 @@ pub type Name = Cow<'static, str>;
 ///
 /// Attributes in the namespace of the `xml:` prefix are called by their prefixed name (`"xml:lang"`); those of any other
 /// namespace are called `"{namespace}local"`. Order of attributes and children is kept.
+///
+/// Whatever it is made of, it can be written and read again: characters that XML cannot carry become U+FFFD, and in names
+/// `_`, when they are put in ([`to_carriable`](super::to_carriable)).
 ///
 /// `Debug` shows names only: attributes and text are what people say and where they live.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,7 +52,8 @@ impl fmt::Debug for Node {
 impl Element {
     /// Makes an empty element.
     pub fn new(name: impl Into<Name>, ns: impl Into<Name>) -> Self {
-        Self { name: name.into(), ns: ns.into(), attrs: Vec::new(), nodes: Vec::new() }
+        let (name, ns) = (legal::local(name.into()), legal::namespace(ns.into()));
+        Self { name, ns, attrs: Vec::new(), nodes: Vec::new() }
     }
 
     /// Adds or replaces an attribute.
@@ -112,7 +116,7 @@ impl Element {
     /// Stanzas change theirs between client and server streams (RFC 6120 §4.8.3).
     pub fn rename_ns(&mut self, from: &str, to: &Name) {
         if self.ns == from {
-            self.ns = to.clone();
+            self.ns = legal::namespace(to.clone());
             for node in &mut self.nodes {
                 if let Node::Element(child) = node {
                     child.rename_ns(from, to);
@@ -134,14 +138,14 @@ impl Element {
 
     /// Adds or replaces an attribute.
     pub fn set_attr(&mut self, name: impl Into<Name>, value: impl Into<String>) {
-        let (name, value) = (name.into(), value.into());
+        let (name, value) = (legal::attribute(name.into()), legal::carriable(value.into()));
         match self.attrs.iter_mut().find(|(n, _)| *n == name) {
             Some(slot) => slot.1 = value,
             None => self.attrs.push((name, value)),
         }
     }
 
-    /// Adds an attribute that is known not to be there.
+    /// Adds an attribute that a reader accepted, and that is known not to be there.
     pub(super) fn push_attr(&mut self, name: impl Into<Name>, value: String) {
         self.attrs.push((name.into(), value));
     }
@@ -205,10 +209,15 @@ impl Element {
 
     /// Appends text; it joins text that stands there already.
     pub fn push_text(&mut self, text: &str) {
+        self.push_read_text(legal::to_carriable(text));
+    }
+
+    /// Appends text that a reader accepted.
+    pub(super) fn push_read_text(&mut self, text: Cow<'_, str>) {
         match self.nodes.last_mut() {
-            Some(Node::Text(last)) => last.push_str(text),
+            Some(Node::Text(last)) => last.push_str(&text),
             _ if text.is_empty() => {}
-            _ => self.nodes.push(Node::Text(text.to_owned())),
+            _ => self.nodes.push(Node::Text(text.into_owned())),
         }
     }
 

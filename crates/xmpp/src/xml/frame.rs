@@ -254,7 +254,7 @@ impl<'a> Cursor<'a> {
         }
         let element = std::cell::RefCell::new(element);
         self.content(
-            |raw| element.borrow_mut().push_text(&unescape(raw)),
+            |raw| element.borrow_mut().push_read_text(unescape(raw)),
             |child| element.borrow_mut().push(child.to_element()),
         );
         element.into_inner()
