@@ -78,9 +78,12 @@ impl Engine {
         let verdict = row.learn(bundle.identity(), contact.as_ref());
         self.put_device_row(&mut tx, &row)?;
         if verdict == Verdict::Conflict {
-            let notice = contact.as_mut().and_then(|contact| self.mark_changed(&mut tx, contact));
+            let noted = match contact.as_mut() {
+                Some(contact) => self.mark_changed(&mut tx, contact).await?,
+                None => None,
+            };
             tx.commit().await?;
-            self.notify(notice);
+            self.notify(noted);
             return Ok(Fetch::Failed(Failure::Changed));
         }
         let mut sessions = self.sessions::<P>(who, device).await?;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use xmpp::jid::BareJid;
 use zeroize::Zeroizing;
 
-use crate::event::{AccountState, Contact, Message, MessageId};
+use crate::event::{AccountState, Contact, KeptNotice, Message, MessageId};
 use crate::output::Endpoint;
 
 /// Whom a command is about: a short name (`bob`), an address, or a link.
@@ -142,6 +142,13 @@ pub enum Command {
         /// With whom.
         who: Who,
     },
+    /// Lists what the user must know and has not seen yet, oldest first. Answers `Notices`.
+    Notices,
+    /// The user has seen the notices up to this id: shown to a person, or taken care of by a program. Answers `Nothing`.
+    NoticesSeen {
+        /// The highest id that was shown.
+        up_to: u64,
+    },
     /// Gives a message that waits or could not be delivered another try. Answers `Saved`.
     Retry {
         /// To whom.
@@ -179,6 +186,8 @@ impl fmt::Debug for Command {
             Self::History { .. } => "History",
             Self::Inbox(_) => "Inbox",
             Self::MarkRead { .. } => "MarkRead",
+            Self::Notices => "Notices",
+            Self::NoticesSeen { .. } => "NoticesSeen",
             Self::Retry { .. } => "Retry",
         })
     }
@@ -291,6 +300,8 @@ pub enum Reply {
     Contacts(Vec<Contact>),
     /// Messages, oldest first.
     Messages(Vec<Message>),
+    /// What the user has not seen yet.
+    Notices(Vec<KeptNotice>),
     /// The number to compare.
     Number(Number),
     /// How things are.

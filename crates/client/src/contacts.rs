@@ -305,6 +305,9 @@ impl Engine {
             }
         }
         tx.delete(&tables::DEVICE_LIST.row(&account, address.as_bytes()));
+        if let Ok(who) = BareJid::parse(address) {
+            self.delete_notices_about(tx, own, &who);
+        }
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use xmpp::xml::Element;
 
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{EngineError, Failure};
-use crate::event::{Event, Notice};
+use crate::event::Notice;
 use crate::tables::{self, ContactRow, DeviceListRow, DeviceTrustCode, PeerDeviceRow, TrustCode};
 
 /// A list that is older is fetched again before anything is sent (security-design §2.8).
@@ -195,7 +195,7 @@ impl Engine {
     /// Notes which devices a list names. Devices that are gone keep their pinned keys: they may come back.
     async fn store_list(&mut self, who: &BareJid, version: Version, list: &DeviceList) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
-        let own_device = self.device.as_ref().map(crypto::omemo::Device::id);
+        let this_device = if *who == own { self.ids_of_this_device().await? } else { Vec::new() };
         let made_here = self.account.as_ref().is_some_and(|account| account.row.made_here);
         let contact = self.contact_row(&own, who).await?;
         let mut seen = self.list_row(who).await?;
@@ -208,7 +208,7 @@ impl Engine {
         let mut rows = self.device_rows(who).await?;
         let mut tx = self.store.transaction();
         let mut news = false;
-        for id in list.ids().filter(|id| *who != own || Some(*id) != own_device).take(DEVICES_MAX) {
+        for id in list.ids().filter(|id| !this_device.contains(id)).take(DEVICES_MAX) {
             if !rows.iter().any(|row| row.id == id) {
                 let trust = trust_of_new_device(contact.as_ref(), first_time && !(*who == own && made_here));
                 news |= trust == DeviceTrustCode::Undecided;
@@ -232,11 +232,13 @@ impl Engine {
             Version::Legacy => seen.legacy_seen_ms = now.as_millis(),
         }
         tables::save(&mut tx, &tables::DEVICE_LIST.row(&tables::owner(&own, &[]), who.as_str().as_bytes()), &seen);
-        tx.commit().await?;
+        let mut noted = None;
         if news {
             let notice = if *who == own { Notice::NewOwnDevice } else { Notice::NewDevice { contact: who.clone() } };
-            self.emit(Event::Notice(notice));
+            noted = Some(self.note(&mut tx, notice).await?);
         }
+        tx.commit().await?;
+        self.notify(noted);
         if contact.is_some() || *who == own {
             self.fetch_undecided_keys(who, &rows);
         }

@@ -290,7 +290,28 @@ pub enum PersonTrust {
     Tombstoned,
 }
 
-/// Something that the user should know.
+/// A notice that is kept until the user has seen it, see [`Command::Notices`](crate::Command::Notices).
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptNotice {
+    /// Grows with each notice. [`Command::NoticesSeen`](crate::Command::NoticesSeen) takes it.
+    pub id: u64,
+    /// What happened.
+    pub notice: Notice,
+    /// How often, since it was last seen.
+    pub count: u64,
+    /// When for the first time since it was last seen.
+    pub first_at: Timestamp,
+    /// When last.
+    pub last_at: Timestamp,
+}
+
+impl fmt::Debug for KeptNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeptNotice({:?}, {} times)", self.notice, self.count)
+    }
+}
+
+/// Something that the user should know. It is kept until they have seen it; the event only tells that it is new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {

@@ -24,6 +24,7 @@
 //! | `own_device`, `devices`, `bundles` | our keys as published, and the keys of others as found |
 //! | `encryption` | the one place where a message becomes something that can be sent |
 //! | `outbox`, `inbox` | messages out, messages in |
+//! | `notices` | what the user must know, until they have seen it |
 //! | `transfers` | files out and in |
 //! | `tables` | everything that is remembered |
 //!
@@ -53,6 +54,7 @@ pub mod files;
 mod inbox;
 mod introduction;
 mod invites;
+mod notices;
 mod outbox;
 pub mod output;
 mod own_device;

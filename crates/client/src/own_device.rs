@@ -11,7 +11,7 @@ use xmpp::stanza::Condition;
 use crate::bundles::bundle_in_answer;
 use crate::engine::{Answer, Engine, Question, Republish};
 use crate::error::EngineError;
-use crate::event::{Event, Notice};
+use crate::event::Notice;
 use crate::tables::{self, DeviceRow};
 
 /// The attempts to publish: with all options, where a node had others until then twice; with the one that others must be
@@ -33,6 +33,14 @@ impl Engine {
         device
     }
 
+    /// The id of this device, and those that it had before: their owner is no other app.
+    pub(crate) async fn ids_of_this_device(&self) -> Result<Vec<u32>, EngineError> {
+        let own = self.own_or_bad()?;
+        let mut ids = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?.unwrap_or_default().retired_ids;
+        ids.extend(self.device.as_ref().map(Device::id));
+        Ok(ids)
+    }
+
     pub(crate) async fn load_device(&mut self) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
         match tables::load::<DeviceRow>(&self.store, &device_key(&own)).await? {
@@ -46,7 +54,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The keys in this store may be in use elsewhere: a new id, new keys, no sessions. What was said is kept.
+    /// The keys in this store may be in use elsewhere: a new id, new keys, no sessions. What was said is kept, and the user
+    /// is told.
     pub(crate) async fn renew_device(&mut self) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
         let mut tx = self.store.transaction();
@@ -67,8 +76,10 @@ impl Engine {
             let owner = tables::owner(&own, &[person.as_str()]);
             tables::delete_all(&self.store, &mut tx, tables::SESSION, &owner).await?;
         }
+        let noted = self.note(&mut tx, Notice::DeviceRenewed).await?;
         tx.commit().await?;
         self.device = Some(device);
+        self.notify([noted]);
         self.fetches.forget_session();
         Ok(())
     }
@@ -213,7 +224,6 @@ impl Engine {
             Some(theirs) if theirs.identity_key == ours.identity_key && is_newer(&theirs) => {
                 self.renew_device().await?;
                 self.fetches.own_bundles_open = 1; // what the server has of the old device does not matter any more
-                self.emit(Event::Notice(Notice::DeviceRenewed));
             }
             Some(theirs) if theirs.identity_key == ours.identity_key && theirs.signed_prekey == ours.signed_prekey => {}
             _ if matches!(answer, Answer::Lost) => {}

@@ -34,6 +34,9 @@ pub(crate) const INVITE: Table = Table::new("client.invite");
 /// Files that wait to be sent, in pieces, by account, contact and message.
 pub(crate) const FILE_PIECE: Table = Table::new("client.file_piece");
 
+/// What the user must know and has not seen yet, by account; named by kind and person.
+pub(crate) const NOTICE: Table = Table::new("client.notice");
+
 /// Joins the names of an owner of rows.
 pub(crate) fn owner(account: &BareJid, parts: &[&str]) -> Vec<u8> {
     let mut joined = account.as_str().as_bytes().to_vec();
@@ -399,6 +402,30 @@ pub(crate) struct InviteRow {
     /// Who came by it.
     #[prost(string, optional, tag = "4")]
     pub(crate) used_by: Option<String>,
+}
+
+/// Something that the user must know.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(crate) struct NoticeRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    /// The number of its kind, see `notices`.
+    #[prost(uint32, tag = "2")]
+    pub(crate) kind: u32,
+    /// Whom it is about; empty for the own account.
+    #[prost(string, tag = "3")]
+    pub(crate) contact: String,
+    /// How often it has happened since it was last seen.
+    #[prost(uint64, tag = "4")]
+    pub(crate) count: u64,
+    #[prost(int64, tag = "5")]
+    pub(crate) first_ms: i64,
+    #[prost(int64, tag = "6")]
+    pub(crate) last_ms: i64,
+    /// Another one each time it happens, growing: what has been seen is told apart from what has come since.
+    #[prost(uint64, tag = "7")]
+    pub(crate) id: u64,
 }
 
 /// Stored form of [`crate::event::Relation`].

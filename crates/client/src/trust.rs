@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::{CommandError, EngineError};
 use crate::event::Notice;
 use crate::invites::Invitation;
+use crate::notices::Noted;
 use crate::tables::{ContactRow, DeviceTrustCode, PeerDeviceRow, TrustCode};
 
 /// What learning a device's key came to.
@@ -233,14 +234,17 @@ impl Engine {
     }
 
     /// Stops sending to a person whose keys do not fit. Returns what the user is told once that is committed.
-    #[must_use = "the user is told after the commit"]
-    pub(crate) fn mark_changed(&self, tx: &mut Transaction, contact: &mut ContactRow) -> Option<Notice> {
+    pub(crate) async fn mark_changed(
+        &self,
+        tx: &mut Transaction,
+        contact: &mut ContactRow,
+    ) -> Result<Option<Noted>, EngineError> {
         if matches!(contact.trust(), TrustCode::Changed | TrustCode::Tombstoned) {
-            return None;
+            return Ok(None);
         }
         contact.set_trust(TrustCode::Changed);
         self.put_contact(tx, contact);
-        Some(Notice::Changed { contact: contact.jid().ok()? })
+        self.note(tx, Notice::Changed { contact: contact.jid()? }).await.map(Some)
     }
 
     /// Once every device of a person is known: were the keys of the link among them?
@@ -257,15 +261,15 @@ impl Engine {
         }
         let promise_kept = known.iter().any(|device| contact.promised_keys.contains(&device.identity));
         let mut tx = self.store.transaction();
-        let mut notice = None;
+        let mut noted = None;
         if promise_kept {
             contact.set_trust(TrustCode::Verified);
             self.put_contact(&mut tx, &contact);
         } else {
-            notice = self.mark_changed(&mut tx, &mut contact);
+            noted = self.mark_changed(&mut tx, &mut contact).await?;
         }
         tx.commit().await?;
-        self.notify(notice);
+        self.notify(noted);
         self.emit_contact(&contact).await?;
         Ok(Some(contact))
     }

@@ -74,7 +74,7 @@ pub enum Event {
         /// Where it is.
         path: String,
     },
-    /// Something that the user should know.
+    /// Something that the user should know. It stays among the notices until it has been seen.
     Notice {
         /// About whom.
         contact: Option<String>,

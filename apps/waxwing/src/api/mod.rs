@@ -5,6 +5,7 @@
 //! goes away needs a new one.
 
 mod event;
+mod notices;
 mod refusal;
 mod translate;
 mod views;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use event::Event;
 pub use refusal::{Kind, Refusal};
 pub(crate) use translate::{answer, event, outcome};
-pub use views::{ContactView, FileView, MessageView, NumberView, StatusView};
+pub use views::{ContactView, FileView, MessageView, NoticeView, NumberView, StatusView};
 
 /// The version of every JSON shape that this program reads and writes.
 pub const VERSION: u32 = 1;
@@ -150,6 +151,13 @@ pub enum Request {
         /// With whom.
         who: String,
     },
+    /// Lists what the user must know and has not seen yet.
+    Notices,
+    /// The user has seen the notices up to this one.
+    NoticesSeen {
+        /// The highest `id` that was shown.
+        up_to: u64,
+    },
 }
 
 impl Request {
@@ -215,6 +223,11 @@ pub enum Answer {
     Messages {
         /// The messages.
         messages: Vec<MessageView>,
+    },
+    /// What the user must know and has not seen yet.
+    Notices {
+        /// The notices, oldest first.
+        notices: Vec<NoticeView>,
     },
     /// The number to compare.
     Number {

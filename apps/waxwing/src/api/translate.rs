@@ -3,11 +3,10 @@
 use client::command::{Number, Outcome, Reply, Status};
 use client::display::address_warnings;
 use client::event::{
-    AccountState, Contact, Content, Direction, FileOffer, FileState, Message, MessageState, Notice, PersonTrust,
-    Relation,
+    AccountState, Contact, Content, Direction, FileOffer, FileState, Message, MessageState, PersonTrust, Relation,
 };
 
-use super::{Answer, ContactView, Event, FileView, MessageView, NumberView, Refusal, StatusView};
+use super::{Answer, ContactView, Event, FileView, MessageView, NumberView, Refusal, StatusView, notices};
 
 /// What a command answered at once; nothing for what ends later.
 pub(crate) fn answer(reply: Reply) -> Option<Answer> {
@@ -19,6 +18,7 @@ pub(crate) fn answer(reply: Reply) -> Option<Answer> {
         Reply::Contact(contact) => Answer::Contact { contact: contact_view(&contact) },
         Reply::Contacts(contacts) => Answer::Contacts { contacts: contact_views(&contacts) },
         Reply::Messages(messages) => Answer::Messages { messages: messages.into_iter().map(message_view).collect() },
+        Reply::Notices(notices) => Answer::Notices { notices: notices.iter().map(notices::view).collect() },
         Reply::Number(number) => Answer::Number { number: number_view(number) },
         Reply::Status(status) => Answer::Status { status: status_view(&status) },
         _ => return None,
@@ -69,7 +69,7 @@ pub(crate) fn event(event: client::Event) -> Option<Event> {
             message: message.as_str().to_owned(),
             file: file_view(&FileOffer { name: String::new(), size_bytes: None, media_type: None, state }),
         },
-        E::Notice(notice) => notice_event(&notice),
+        E::Notice(notice) => notices::event(&notice),
         _ => return None,
     })
 }
@@ -187,45 +187,5 @@ fn status_view(status: &Status) -> StatusView {
         unread_count: status.unread_count,
         requests_count: status.requests_count,
         contacts_count: status.contacts_count,
-    }
-}
-
-fn notice_event(notice: &Notice) -> Event {
-    let (word, contact, text) = match notice {
-        Notice::Unreadable { contact } => (
-            "unreadable",
-            Some(contact),
-            "A message could not be read. Waxwing has asked for a fresh start by itself; ask them to send it again.",
-        ),
-        Notice::StillUnreadable { contact } => {
-            ("still_unreadable", Some(contact), "A message could not be read. Ask them to send it again.")
-        }
-        Notice::NewDevice { contact } => (
-            "new_device",
-            Some(contact),
-            "This verified person uses a new device. It gets nothing until you agree: `waxwing verify <who>`.",
-        ),
-        Notice::NewOwnDevice => ("new_own_device", None, "Your account was opened on another device. Was it you?"),
-        Notice::Changed { contact } => (
-            "changed",
-            Some(contact),
-            "Something about this person does not fit what was known. Nothing is sent until you have compared numbers: \
-             `waxwing verify <who>`.",
-        ),
-        Notice::Misaddressed { contact } => {
-            ("misaddressed", Some(contact), "A message was dropped because it was not meant for this conversation.")
-        }
-        Notice::DeviceRenewed => (
-            "device_renewed",
-            None,
-            "This profile is a copy, or was put back from a backup. It presents itself to others as a new device.",
-        ),
-        Notice::OddTime { contact } => ("odd_time", Some(contact), "The time that a message claims cannot be right."),
-        _ => ("other", None, "Something happened that this version cannot explain."),
-    };
-    Event::Notice {
-        contact: contact.map(|contact| contact.as_str().to_owned()),
-        notice: word.to_owned(),
-        text: text.to_owned(),
     }
 }

@@ -78,6 +78,25 @@ pub struct NumberView {
     pub own_link: String,
 }
 
+/// Something that the user must know, until they have seen it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeView {
+    /// Grows with each notice.
+    pub id: u64,
+    /// About whom.
+    pub contact: Option<String>,
+    /// A word for programs.
+    pub notice: String,
+    /// A sentence for people.
+    pub text: String,
+    /// How often it happened since it was last seen.
+    pub count: u64,
+    /// When for the first time since then.
+    pub first_at: String,
+    /// When last.
+    pub last_at: String,
+}
+
 /// How things are.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusView {
@@ -107,4 +126,4 @@ macro_rules! redacted {
     )* };
 }
 
-redacted!(ContactView, MessageView, FileView, NumberView, StatusView);
+redacted!(ContactView, MessageView, FileView, NoticeView, NumberView, StatusView);

@@ -1,7 +1,5 @@
 //! `waxwing account`: the password, and the end.
 
-use std::io::Write as _;
-
 use tokio::time::{Instant, timeout_at};
 
 use super::arguments::AccountChange;
@@ -35,7 +33,7 @@ pub(super) async fn run(context: &mut Context<'_>, change: AccountChange) -> Res
     };
     let mut session = context.online().await?;
     let answer = when_online(context, &mut session, &request).await;
-    session.close().await;
+    context.close(session).await;
     let answer = answer?;
     context.console.line(done);
     context.console.object(&answer);
@@ -64,12 +62,6 @@ async fn confirm(context: &mut Context<'_>) -> Result<bool, Refusal> {
             "This cannot be undone. If you mean it: waxwing account delete --yes",
         ));
     }
-    let asked = tokio::task::spawn_blocking(|| {
-        eprint!("This deletes the account and all conversations here, and cannot be undone. Type yes: ");
-        let _ = std::io::stderr().flush();
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map(|_| line)
-    });
-    let line = asked.await.ok().and_then(Result::ok).unwrap_or_default();
-    Ok(line.trim() == "yes")
+    let question = "This deletes the account and all conversations here, and cannot be undone. Type yes: ";
+    Ok(context.console.ask(question).await.as_deref() == Some("yes"))
 }

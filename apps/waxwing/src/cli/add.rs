@@ -7,7 +7,7 @@ use crate::terminal::plain;
 pub(super) async fn run(context: &mut Context<'_>, link: String, name: Option<String>) -> Result<Exit, Refusal> {
     let mut session = context.online().await?;
     let added = session.ask(&Request::Add { link, name }).await;
-    session.close().await;
+    context.close(session).await;
     let answer = added?;
     if let Answer::Contact { contact } = &answer {
         let name = plain::name(&contact.name);

@@ -72,6 +72,12 @@ pub enum Verb {
         #[arg(long, conflicts_with_all = ["proof", "number_matches"])]
         accept_change: bool,
     },
+    /// See again what you must know and have not seen on a terminal yet
+    Notices {
+        /// For scripts: they have been taken care of and need not be shown again
+        #[arg(long)]
+        seen: bool,
+    },
     /// See how things are
     Status,
     /// Make an invite link to give to somebody

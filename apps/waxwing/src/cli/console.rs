@@ -1,7 +1,7 @@
 //! [`Console`]: where a command writes, and how.
 
 use std::fmt;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead, IsTerminal as _, Write};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,6 +16,8 @@ pub struct Console {
     json: bool,
     out_is_terminal: bool,
     err_is_terminal: bool,
+    /// What a person answers who is not at this process's own terminal.
+    answers: Option<Box<dyn BufRead + Send>>,
 }
 
 impl fmt::Debug for Console {
@@ -34,13 +36,20 @@ impl Console {
             json: false,
             out_is_terminal: io::stdout().is_terminal(),
             err_is_terminal: io::stderr().is_terminal(),
+            answers: None,
         }
     }
 
     /// Other places, which are no terminals.
     #[must_use]
     pub fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self { out, err, json: false, out_is_terminal: false, err_is_terminal: false }
+        Self { out, err, json: false, out_is_terminal: false, err_is_terminal: false, answers: None }
+    }
+
+    /// A person elsewhere, who sees both and answers in lines.
+    #[must_use]
+    pub fn of_person(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, answers: Box<dyn BufRead + Send>) -> Self {
+        Self { out, err, json: false, out_is_terminal: true, err_is_terminal: true, answers: Some(answers) }
     }
 
     pub(crate) fn set_json(&mut self, json: bool) {
@@ -56,9 +65,29 @@ impl Console {
         self.err_is_terminal && !self.json
     }
 
+    /// Whether what is written beside the result reaches the eyes of a person.
+    pub(crate) fn is_read_by_a_person(&self) -> bool {
+        self.err_is_terminal && !self.json
+    }
+
     /// Whether somebody can be asked.
     pub(crate) fn can_ask(&self) -> bool {
-        self.err_is_terminal && io::stdin().is_terminal()
+        self.err_is_terminal && (self.answers.is_some() || io::stdin().is_terminal())
+    }
+
+    /// Asks, and reads one line; nothing when there is none to be had.
+    pub(crate) async fn ask(&mut self, question: &str) -> Option<String> {
+        let _ = write!(self.err, "{question}");
+        let _ = self.err.flush();
+        if let Some(answers) = &mut self.answers {
+            let mut line = String::new();
+            return answers.read_line(&mut line).ok().filter(|read| *read > 0).map(|_| line.trim().to_owned());
+        }
+        let read = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).map(|read| (read > 0).then_some(line))
+        });
+        read.await.ok()?.ok()?.map(|line| line.trim().to_owned())
     }
 
     /// Writes a result as it is.

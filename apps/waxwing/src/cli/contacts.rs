@@ -17,7 +17,7 @@ pub(super) async fn run(context: &mut Context<'_>, change: Option<ContactChange>
         None => list(context, &mut session).await,
         Some(change) => apply(context, &mut session, change).await,
     };
-    session.close().await;
+    context.close(session).await;
     done
 }
 

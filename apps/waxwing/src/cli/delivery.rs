@@ -30,7 +30,7 @@ enum Delivery {
 pub(super) async fn send(context: &mut Context<'_>, request: Request) -> Result<Exit, Refusal> {
     let mut session = context.online().await?;
     let delivered = deliver(context, &mut session, &request).await;
-    session.close().await;
+    context.close(session).await;
     let (contact, message, delivery) = delivered?;
     Ok(tell(context, &contact, &message, &delivery))
 }

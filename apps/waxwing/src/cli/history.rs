@@ -8,7 +8,7 @@ use crate::api::{Answer, Refusal, Request};
 pub(super) async fn run(context: &mut Context<'_>, who: String, limit: u32) -> Result<Exit, Refusal> {
     let mut session = context.session().await?;
     let read = session.ask(&Request::History { who, before: None, limit }).await;
-    session.close().await;
+    context.close(session).await;
     let Answer::Messages { messages } = read? else { return Ok(Exit::Failed) };
     for message in &messages {
         context.console.line(&write::message(message));

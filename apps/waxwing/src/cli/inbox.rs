@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::arguments::Inbox;
 use super::session::Session;
-use super::{Context, Exit, write};
+use super::{Context, Exit, notices, write};
 use crate::api::{Answer, Event, MessageView, Refusal, Request};
 use crate::terminal::plain;
 use crate::terminal::progress::Progress;
@@ -18,7 +18,7 @@ const LIMIT: u32 = 1000;
 pub(super) async fn run(context: &mut Context<'_>, inbox: Inbox) -> Result<Exit, Refusal> {
     let mut session = context.online().await?;
     let shown = show(context, &mut session, &inbox).await;
-    session.close().await;
+    context.close(session).await;
     shown
 }
 
@@ -42,6 +42,9 @@ async fn show(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -
     }
     point_at_requests(context, session, inbox).await?;
     if inbox.follow {
+        if !context.console.is_json() {
+            notices::show(context.console, session).await;
+        }
         return follow(context, session, inbox).await;
     }
     if !caught_up {
@@ -164,10 +167,9 @@ async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox)
                 let who = plain::name(&contact.address);
                 context.console.line(&format!("{who} is no contact and wrote to you: waxwing inbox --requests"));
             }
-            Event::Notice { contact, text, .. } => {
-                let about = contact.map(|contact| format!("{}: ", plain::name(&contact))).unwrap_or_default();
-                context.console.line(&format!("{about}{text}"));
-            }
+            // Trouble with this machine is told as it comes; everything else is kept until it has been seen.
+            Event::Notice { notice, text, .. } if notice == "trouble" => context.console.note(&text),
+            Event::Notice { .. } if !context.console.is_json() => notices::show(context.console, session).await,
             Event::Account { state, reason: Some(reason) } if state == "refused" => return Err(reason),
             _ => {}
         }

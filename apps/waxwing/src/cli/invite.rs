@@ -9,7 +9,7 @@ use crate::api::{Answer, Event, Kind, Refusal, Request};
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
     let mut session = context.online().await?;
     let invited = invite(context, &mut session).await;
-    session.close().await;
+    context.close(session).await;
     let answer = invited?;
     if let Answer::Invited { link, page } = &answer {
         context.console.line("Give this link to one person. It opens an account for them, or adds you to theirs:");

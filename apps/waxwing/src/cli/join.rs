@@ -30,7 +30,7 @@ pub(super) async fn run(context: &mut Context<'_>, join: Join) -> Result<Exit, R
 pub(super) async fn sign_in(context: &mut Context<'_>, request: &Request) -> Result<Answer, Refusal> {
     let mut session: Session = context.session().await?;
     let answer = timeout(context.wait, session.ask(request)).await;
-    session.close().await;
+    context.close(session).await;
     answer.unwrap_or_else(|_| {
         let text = "The server cannot be reached. Check the network and the address, then try again.";
         Err(Refusal::new(Kind::Offline, text))

@@ -17,6 +17,7 @@ mod invite;
 mod join;
 mod login;
 mod next_step;
+mod notices;
 mod password;
 mod say;
 mod send;
@@ -36,7 +37,7 @@ pub use arguments::{Arguments, Verb};
 pub use console::Console;
 pub use exit::Exit;
 
-use crate::api::{Kind, Refusal};
+use crate::api::{Kind, NoticeView, Refusal};
 use crate::runtime::{Home, Settings};
 use session::Session;
 
@@ -49,6 +50,8 @@ struct Context<'c> {
     settings: Settings,
     wait: Duration,
     console: &'c mut Console,
+    /// What the user must know, for programs: it follows the result.
+    notices: Vec<NoticeView>,
 }
 
 impl Context<'_> {
@@ -57,15 +60,25 @@ impl Context<'_> {
     }
 
     /// A session that is connected, or about to be.
-    async fn online(&self) -> Result<Session, Refusal> {
+    async fn online(&mut self) -> Result<Session, Refusal> {
         let mut session = self.session().await?;
         match session.ask(&crate::api::Request::GoOnline).await {
             Ok(_) => Ok(session),
             Err(refusal) => {
-                session.close().await;
+                self.close(session).await;
                 Err(refusal)
             }
         }
+    }
+
+    /// Shows what the user must know, whatever they asked for, and ends the session.
+    async fn close(&mut self, mut session: Session) {
+        if self.console.is_json() {
+            self.notices = notices::unseen(&mut session).await;
+        } else {
+            notices::show(self.console, &mut session).await;
+        }
+        session.close().await;
     }
 }
 
@@ -114,8 +127,15 @@ async fn act(arguments: Arguments, console: &mut Console) -> Result<Exit, Refusa
         .ok_or_else(|| Refusal::new(Kind::Disk, "There is no home directory. Choose one with --home."))?;
     let settings = Settings::load(home.settings())?;
     let wait = wait.or(settings.wait).map_or(WAIT, Duration::from_secs);
-    let mut context = Context { home, settings, wait, console };
-    let context = &mut context;
+    let mut context = Context { home, settings, wait, console, notices: Vec::new() };
+    let done = act_on(&mut context, verb).await;
+    for notice in &context.notices {
+        context.console.object(&notices::object(notice));
+    }
+    done
+}
+
+async fn act_on(context: &mut Context<'_>, verb: Option<Verb>) -> Result<Exit, Refusal> {
     match verb {
         None => next_step::run(context).await,
         Some(Verb::Join(join)) => join::run(context, join).await,
@@ -128,6 +148,7 @@ async fn act(arguments: Arguments, console: &mut Console) -> Result<Exit, Refusa
         Some(Verb::Verify { who, proof, number_matches, accept_change }) => {
             verify::run(context, who, proof, number_matches, accept_change).await
         }
+        Some(Verb::Notices { seen }) => notices::run(context, seen).await,
         Some(Verb::Status) => status::run(context).await,
         Some(Verb::Invite) => invite::run(context).await,
         Some(Verb::Add { link, name }) => add::run(context, link, name).await,

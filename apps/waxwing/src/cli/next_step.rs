@@ -9,7 +9,7 @@ use crate::api::{Answer, Kind, Refusal, Request, StatusView};
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
     let mut session = context.session().await?;
     let status = status(&mut session).await;
-    session.close().await;
+    context.close(session).await;
     let status = status?;
     let (step, command) = step(&status);
     context.console.line(step);

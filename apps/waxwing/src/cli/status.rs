@@ -13,7 +13,7 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
     let mut session = context.session().await?;
     let looked = look(context, &mut session).await;
-    session.close().await;
+    context.close(session).await;
     let (status, refusal) = looked?;
     for line in lines(&status) {
         context.console.line(&line);

@@ -14,7 +14,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Refusal> {
     let mut session = context.session().await?;
     let done = act(context, &mut session, who, proof, number_matches, accept_change).await;
-    session.close().await;
+    context.close(session).await;
     done
 }
 

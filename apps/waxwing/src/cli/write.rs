@@ -1,6 +1,6 @@
 //! Messages and people as lines of text. What others wrote passes through [`plain`].
 
-use crate::api::{ContactView, FileView, MessageView};
+use crate::api::{ContactView, FileView, MessageView, NoticeView};
 use crate::terminal::plain;
 
 /// A message: when, who, what. Words of several lines are indented, so that none can pass for another message.
@@ -31,6 +31,16 @@ pub(super) fn message_with_contact(message: &MessageView) -> String {
 fn file(file: &FileView) -> String {
     let size = file.size_bytes.map(|bytes| format!(", {}", plain::size(bytes))).unwrap_or_default();
     format!("[file {}{size}]", plain::name(&file.name))
+}
+
+/// What the user must know: about whom, what, how often and since when.
+pub(super) fn notice(notice: &NoticeView) -> String {
+    let about = notice.contact.as_deref().map_or_else(|| "Your account".to_owned(), plain::name);
+    let times = match notice.count {
+        0 | 1 => time(&notice.last_at),
+        count => format!("{count} times, last {}", time(&notice.last_at)),
+    };
+    format!("! {about}: {} ({times})", plain::text(&notice.text))
 }
 
 /// Date and minute, in UTC as the stamp is.

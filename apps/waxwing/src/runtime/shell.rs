@@ -374,6 +374,8 @@ async fn command(request: Request) -> Result<Command, Refusal> {
             Command::Inbox(client::command::InboxFilter { from, unread_only, limit })
         }
         Request::MarkRead { who } => Command::MarkRead { who },
+        Request::Notices => Command::Notices,
+        Request::NoticesSeen { up_to } => Command::NoticesSeen { up_to },
     })
 }
 

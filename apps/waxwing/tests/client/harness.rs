@@ -81,6 +81,16 @@ impl Person {
         Ran { exit, out: out.text(), err: err.text() }
     }
 
+    /// Runs a command at a terminal, where a person reads and answers.
+    pub(crate) async fn at_terminal(&self, line: &[&str], answers: &'static str) -> Ran {
+        let words: Vec<_> = ["waxwing", "--home", self.home_text()].iter().chain(line).map(Into::into).collect();
+        let (out, err) = (Caught::default(), Caught::default());
+        let mut console =
+            Console::of_person(Box::new(out.clone()), Box::new(err.clone()), Box::new(answers.as_bytes()));
+        let exit = cli::run(words, &mut console).await;
+        Ran { exit, out: out.text(), err: err.text() }
+    }
+
     /// Runs a command that must succeed, with `--json`.
     pub(crate) async fn json(&self, line: &[&str]) -> Vec<Value> {
         let line: Vec<&str> = line.iter().copied().chain(["--json"]).collect();

@@ -1,6 +1,7 @@
 //! The program against real brokers on loopback: commands in this process, and processes where it matters.
 
 mod harness;
+mod notices;
 
 mod conversation;
 mod demo;

@@ -15,7 +15,7 @@ pub(crate) use registration::Registering;
 use crate::command::Reply;
 use crate::engine::{Engine, Origin};
 use crate::error::{CommandError, EngineError};
-use crate::event::{AccountState, Event, Notice};
+use crate::event::AccountState;
 use crate::output::{Endpoint, ServerIdentity};
 use crate::tables::{self, AccountRow, EndpointRow};
 
@@ -97,7 +97,6 @@ impl Engine {
         self.load_device().await?;
         if origin == Origin::Copied {
             self.renew_device().await?;
-            self.emit(Event::Notice(Notice::DeviceRenewed));
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::command::{Outcome, Reply, RequestId};
 use crate::devices::Fetches;
 use crate::environment::Environment;
 use crate::error::{CommandError, EngineError, Failure};
-use crate::event::{AccountState, Event, Notice};
+use crate::event::{AccountState, Event};
 use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output};
 use crate::transfers::Transfers;
 
@@ -137,6 +137,8 @@ impl Engine {
             Command::History { who, before, limit } => self.history(&who, before, limit).await.map(Reply::Messages),
             Command::Inbox(filter) => self.inbox(filter).await.map(Reply::Messages),
             Command::MarkRead { who } => self.mark_read(&who).await,
+            Command::Notices => self.notices().await.map(Reply::Notices),
+            Command::NoticesSeen { up_to } => self.notices_seen(up_to).await,
             Command::Retry { who, message } => self.retry(&who, &message).await,
         }
     }
@@ -235,11 +237,6 @@ impl Engine {
 
     pub(crate) fn emit(&mut self, event: Event) {
         self.events.push_back(event);
-    }
-
-    /// Tells the user of what has been committed.
-    pub(crate) fn notify(&mut self, notices: impl IntoIterator<Item = Notice>) {
-        self.events.extend(notices.into_iter().map(Event::Notice));
     }
 
     pub(crate) fn output(&mut self, output: Output) {

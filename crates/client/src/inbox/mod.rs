@@ -125,11 +125,15 @@ impl Engine {
             reply: opened.reply_due.clone(),
         };
         let (said, notices) = self.understand(&own, who, message, &opened);
-        self.commit_received(tx, who, &mut contact, &row, message, said).await?;
+        let mut noted = Vec::new();
         // Strangers cannot make the program speak of them.
         if *who == own || contact.as_ref().is_some_and(ContactRow::is_accepted) {
-            self.notify(notices);
+            for notice in notices {
+                noted.push(self.note(&mut tx, notice).await?);
+            }
         }
+        self.commit_received(tx, who, &mut contact, &row, message, said).await?;
+        self.notify(noted);
         if aftermath.used_prekey {
             self.device = Some(device);
         }
@@ -259,9 +263,9 @@ impl Engine {
                 row.conflict = true;
                 self.put_device_row(&mut tx, &row)?;
             }
-            let notice = self.mark_changed(&mut tx, &mut contact);
+            let noted = self.mark_changed(&mut tx, &mut contact).await?;
             tx.commit().await?;
-            self.notify(notice);
+            self.notify(noted);
             return self.emit_contact(&contact).await;
         }
         let key = element.key_for(&own, self.device.as_ref().map_or(0, Device::id));
@@ -275,16 +279,16 @@ impl Engine {
         };
         let today = self.now().day();
         if row.repaired_day == today {
-            self.emit(Event::Notice(Notice::StillUnreadable { contact: who.clone() }));
-            return Ok(());
+            return self.note_alone(Notice::StillUnreadable { contact: who.clone() }).await;
         }
         row.repaired_day = today;
         let mut tx = self.store.transaction();
         self.put_device_row(&mut tx, &row)?;
+        let noted = self.note(&mut tx, Notice::Unreadable { contact: who.clone() }).await?;
         tx.commit().await?;
+        self.notify([noted]);
         self.fetches.repairs.insert((who.clone(), row.id, element.version));
         self.fetch_bundle(who, row.id, element.version);
-        self.emit(Event::Notice(Notice::Unreadable { contact: who.clone() }));
         Ok(())
     }
 }

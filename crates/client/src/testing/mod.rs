@@ -21,7 +21,7 @@ use crate::command::{Command, InboxFilter, InboxSide, Reply, RequestId};
 use crate::engine::{Engine, Origin};
 use crate::environment::Environment;
 use crate::error::{CommandError, EngineError};
-use crate::event::{Content, Event, Message, MessageId, MessageState};
+use crate::event::{Content, Event, KeptNotice, Message, MessageId, MessageState};
 use crate::output::{HttpFailure, HttpMethod, HttpOutcome, HttpRequest, Output, SaveFile};
 
 pub(crate) use server::Server;
@@ -361,6 +361,14 @@ impl World {
             all.extend(contacts);
         }
         all.into_iter().find(|contact| contact.address == jid)
+    }
+
+    /// What a person has not seen yet.
+    pub(crate) fn notices(&mut self, person: usize) -> Vec<KeptNotice> {
+        match self.command_only(person, Command::Notices).unwrap() {
+            Reply::Notices(notices) => notices,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn is_running(&self, person: usize) -> bool {

@@ -135,6 +135,14 @@ fn devices_that_a_server_adds_or_leaves_out_are_noticed() {
     world.say(bob, "alice", "session");
     let left_out = |notice: &Notice| matches!(notice, Notice::NotAllAddressed { .. });
     assert!(!has_notice(&world, alice, left_out));
+    address_others(&mut world);
+    world.say(bob, "alice", "shown, but");
+    assert_eq!(world.received(alice), ["session", "shown, but"]);
+    assert!(has_notice(&world, alice, left_out));
+}
+
+/// The next messages have keys for a device of alice's that their sender did not mean.
+pub(super) fn address_others(world: &mut World) {
     world.server.tamper = Some(Box::new(|mut stanza| {
         for encrypted in stanza.children_mut().filter(|child| child.name() == "encrypted") {
             for header in encrypted.children_mut().filter(|child| child.name() == "header") {
@@ -146,26 +154,28 @@ fn devices_that_a_server_adds_or_leaves_out_are_noticed() {
         }
         vec![stanza]
     }));
-    world.say(bob, "alice", "shown, but");
-    assert_eq!(world.received(alice), ["session", "shown, but"]);
-    assert!(has_notice(&world, alice, left_out));
+}
+
+/// Bob writes, and what he wrote leaves an hour later.
+pub(super) fn write_now_and_send_later(world: &mut World, bob: usize) {
+    world.command_only(bob, crate::Command::GoOffline).unwrap();
+    world.settle();
+    world.command(bob, crate::Command::Say { who: "alice".into(), text: "an hour old".into() }).unwrap();
+    world.advance(std::time::Duration::from_secs(3600));
+    world.command(bob, crate::Command::GoOnline).unwrap();
 }
 
 #[test]
 fn a_wrong_clock_is_noticed() {
     let (mut world, alice, bob) = World::alice_and_bob(28);
     world.say(bob, "alice", "session");
-    world.command_only(bob, crate::Command::GoOffline).unwrap();
-    world.settle();
-    world.command(bob, crate::Command::Say { who: "alice".into(), text: "an hour old".into() }).unwrap();
-    world.advance(std::time::Duration::from_secs(3600));
-    world.command(bob, crate::Command::GoOnline).unwrap();
+    write_now_and_send_later(&mut world, bob);
     assert_eq!(world.received(alice), ["session", "an hour old"]);
     assert!(has_notice(&world, alice, |notice| matches!(notice, Notice::OddTime { .. })));
 }
 
 /// Carol's first message reaches alice in the name of somebody else.
-fn carol_speaks_as(seed: u64, name: &'static str, fault: Fault) -> (World, usize) {
+pub(super) fn carol_speaks_as(seed: u64, name: &'static str, fault: Fault) -> (World, usize) {
     let (mut world, alice, _) = World::alice_and_bob(seed);
     let carol = world.join("carol", "south.example");
     world.server.tamper = Some(Box::new(move |mut stanza| {

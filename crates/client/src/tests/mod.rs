@@ -5,6 +5,7 @@ mod attacks;
 mod conversation;
 mod crash;
 mod downgrade;
+mod notices;
 mod origins;
 mod people;
 mod repair;

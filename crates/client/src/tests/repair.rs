@@ -17,7 +17,7 @@ fn notices(world: &World, person: usize) -> Vec<Notice> {
 }
 
 /// Breaks what is inside the next encrypted elements.
-fn spoil(world: &mut World) {
+pub(super) fn spoil(world: &mut World) {
     world.server.tamper = Some(Box::new(|mut stanza| {
         for encrypted in stanza.children_mut().filter(|child| child.name() == "encrypted") {
             for header in encrypted.children_mut().filter(|child| child.name() == "header") {

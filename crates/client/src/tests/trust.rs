@@ -24,18 +24,18 @@ const BOB: &str = "bob@south.example";
 const A_DAY: Duration = Duration::from_secs(25 * 60 * 60);
 
 /// Alice and bob have talked; eve has a device, which servers may show as one of bob's.
-struct Scene {
-    world: World,
-    alice: usize,
-    bob: usize,
-    bobs_device: u32,
-    ghost: u32,
+pub(super) struct Scene {
+    pub(super) world: World,
+    pub(super) alice: usize,
+    pub(super) bob: usize,
+    pub(super) bobs_device: u32,
+    pub(super) ghost: u32,
     /// A link of eve's, with her keys.
     eves_link: Link,
 }
 
 impl Scene {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let (mut world, alice, bob) = World::alice_and_bob(seed);
         let eve = world.join("eve", "south.example");
         let eves_link = Link::parse(&world.invite_of(eve)).unwrap();
@@ -46,7 +46,7 @@ impl Scene {
     }
 
     /// Bob's server shows these devices as his.
-    fn list(&mut self, devices: &[u32]) {
+    pub(super) fn list(&mut self, devices: &[u32]) {
         let eves = self.world.server.nodes("eve@south.example").clone();
         let nodes = self.world.server.nodes(BOB);
         for version in Version::STRONGEST_FIRST {
@@ -69,7 +69,7 @@ impl Scene {
         elements.flat_map(|element| element.keys).any(|key| key.device == self.ghost)
     }
 
-    fn verify_by_number(&mut self) {
+    pub(super) fn verify_by_number(&mut self) {
         let Ok(Reply::Number(number)) = self.world.command(self.alice, Command::Number { who: "bob".into() }) else {
             panic!("no number")
         };

@@ -1,0 +1,72 @@
+//! What the user must know, in words.
+
+use client::event::{KeptNotice, Notice};
+
+use super::{Event, NoticeView};
+
+/// A notice that has just come.
+pub(super) fn event(notice: &Notice) -> Event {
+    let (word, text) = words(notice);
+    Event::Notice { contact: contact(notice), notice: word.to_owned(), text }
+}
+
+/// A notice that waits to be seen.
+pub(super) fn view(kept: &KeptNotice) -> NoticeView {
+    let (word, text) = words(&kept.notice);
+    NoticeView {
+        id: kept.id,
+        contact: contact(&kept.notice),
+        notice: word.to_owned(),
+        text,
+        count: kept.count,
+        first_at: kept.first_at.to_xep0082(),
+        last_at: kept.last_at.to_xep0082(),
+    }
+}
+
+fn contact(notice: &Notice) -> Option<String> {
+    notice.contact().map(|contact| contact.as_str().to_owned())
+}
+
+/// A word for programs, and sentences for people. They are read hours later, so they say what to do now.
+fn words(notice: &Notice) -> (&'static str, String) {
+    let (word, text) = match notice {
+        Notice::Unreadable { .. } => (
+            "unreadable",
+            "A message could not be read. Waxwing has asked for a fresh start by itself; ask them to send it again.",
+        ),
+        Notice::StillUnreadable { .. } => {
+            ("still_unreadable", "A message could not be read. Ask them to send it again.")
+        }
+        Notice::NewDevice { contact } => return ("new_device", new_device(contact.as_str())),
+        Notice::NewOwnDevice => ("new_own_device", "Your account was opened on another device. Was it you?"),
+        Notice::Changed { contact } => return ("changed", changed(contact.as_str())),
+        Notice::Misaddressed { .. } => {
+            ("misaddressed", "A message was dropped because it was not meant for this conversation.")
+        }
+        Notice::DeviceRenewed => (
+            "device_renewed",
+            "What lies on this disk is a copy, or was put back from a backup. To be safe, this device has made itself \
+             new keys: others see it as a new app of yours, and those who had verified you have to compare again.",
+        ),
+        Notice::NotAllAddressed { .. } => (
+            "not_all_addressed",
+            "A message reached you that was not encrypted for all the apps its sender meant. Somebody on the way may \
+             have left some out. Ask them whether their other apps, and yours, got it.",
+        ),
+        Notice::OddTime { .. } => ("odd_time", "The time that a message claims cannot be right."),
+        _ => ("other", "Something happened that this version cannot explain."),
+    };
+    (word, text.to_owned())
+}
+
+fn new_device(who: &str) -> String {
+    format!("This verified person uses a new app. It gets nothing until you have compared: waxwing verify {who}")
+}
+
+fn changed(who: &str) -> String {
+    format!(
+        "What is known about this person does not fit any more. Nothing is sent to them until you have compared: \
+         waxwing verify {who}"
+    )
+}
