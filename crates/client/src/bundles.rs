@@ -11,6 +11,7 @@ use xmpp::xml::Element;
 use crate::devices::{Fetch, new_device_row};
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{EngineError, Failure};
+use crate::event::Event;
 use crate::tables::{self, DeviceTrustCode, SessionRow};
 use crate::trust::Verdict;
 
@@ -57,6 +58,11 @@ impl Engine {
         if self.fetches.repairs.remove(&(who.clone(), device, version)) && fetch == Fetch::Done {
             self.send_empty(&who, device, version).await?;
         }
+        if self.own_or_bad()? == who {
+            let devices = self.device_rows(&who).await?;
+            self.fetch_undecided_keys(&who, &devices);
+            self.emit(Event::OwnDevices);
+        }
         self.advance_all(&who).await
     }
 
@@ -74,6 +80,9 @@ impl Engine {
         let mut contact = self.contact_row(&own, who).await?;
         let row = self.device_row(who, device).await?;
         let mut row = row.unwrap_or_else(|| new_device_row(&own, who, device, DeviceTrustCode::Undecided));
+        if row.identity.is_empty() && self.is_refused_key(who, bundle.identity()).await? {
+            row.set_trust(DeviceTrustCode::Distrusted);
+        }
         let mut tx = self.store.transaction();
         let verdict = row.learn(bundle.identity(), contact.as_ref());
         self.put_device_row(&mut tx, &row)?;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use xmpp::jid::BareJid;
 use zeroize::Zeroizing;
 
-use crate::event::{AccountState, Contact, KeptNotice, Message, MessageId};
+use crate::event::{AccountState, Contact, Device, KeptNotice, Message, MessageId};
 use crate::output::Endpoint;
 
 /// Whom a command is about: a short name (`bob`), an address, or a link.
@@ -101,6 +101,21 @@ pub enum Command {
         who: Who,
     },
 
+    /// Lists the devices of a contact, or the other ones of the own account. Answers `Devices`.
+    Devices {
+        /// Whose; `None` for the own account.
+        who: Option<Who>,
+    },
+    /// Says whether a device is its owner's. Answers `Nothing`.
+    DecideDevice {
+        /// Whose; `None` for the own account.
+        who: Option<Who>,
+        /// The number of the device.
+        device: u32,
+        /// What the user says.
+        decision: Decision,
+    },
+
     /// Sends words. Answers `Saved`.
     Say {
         /// To whom.
@@ -180,6 +195,8 @@ impl fmt::Debug for Command {
             Self::Number { .. } => "Number",
             Self::Verify { .. } => "Verify",
             Self::AcceptChange { .. } => "AcceptChange",
+            Self::Devices { .. } => "Devices",
+            Self::DecideDevice { .. } => "DecideDevice",
             Self::Say { .. } => "Say",
             Self::SendFile { .. } => "SendFile",
             Self::Fetch { .. } => "Fetch",
@@ -259,6 +276,30 @@ impl fmt::Debug for Proof {
     }
 }
 
+/// What the user says of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is its owner's: it is written to, counts in numbers, and its words are shown.
+    Agree,
+    /// It is not: it gets nothing, and nothing of it is shown. From the own list it is taken, once.
+    Refuse,
+    /// Not now.
+    Later,
+}
+
+/// The devices of a person, or the other ones of the own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Devices {
+    /// The devices, by number.
+    pub devices: Vec<Device>,
+    /// Of the own account: the number of this device.
+    pub own_id: Option<u32>,
+    /// Of the own account: the fingerprint of this device.
+    pub own_fingerprint: Option<String>,
+    /// Whether the server has said, since the connection began, which devices there are.
+    pub is_complete: bool,
+}
+
 /// Which messages to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InboxFilter {
@@ -302,6 +343,8 @@ pub enum Reply {
     Messages(Vec<Message>),
     /// What the user has not seen yet.
     Notices(Vec<KeptNotice>),
+    /// The devices of somebody.
+    Devices(Devices),
     /// The number to compare.
     Number(Number),
     /// How things are.

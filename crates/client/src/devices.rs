@@ -15,7 +15,7 @@ use xmpp::xml::Element;
 
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{EngineError, Failure};
-use crate::event::Notice;
+use crate::event::{Event, Notice};
 use crate::tables::{self, ContactRow, DeviceListRow, DeviceTrustCode, PeerDeviceRow, TrustCode};
 
 /// A list that is older is fetched again before anything is sent (security-design §2.8).
@@ -56,6 +56,8 @@ pub(crate) struct Fetches {
     pub(crate) own_device_checked: bool,
     /// The own bundles that the server has confirmed since they changed.
     pub(crate) published: HashSet<Version>,
+    /// The own lists that the server has been asked for in this session, and has answered, well or not.
+    own_lists_answered: HashSet<Version>,
 }
 
 impl Fetches {
@@ -65,6 +67,12 @@ impl Fetches {
 
     pub(crate) fn set_bundle(&mut self, who: &BareJid, device: u32, version: Version, fetch: Fetch) {
         self.bundles.insert((who.clone(), device, version), fetch);
+    }
+
+    /// Whether this session has shown which other devices the own account has, and their keys.
+    pub(crate) fn knows_own_devices(&self, own: &BareJid) -> bool {
+        let answered = |version| self.own_lists_answered.contains(version);
+        Version::STRONGEST_FIRST.iter().all(answered) && self.bundles_open_count(own) == 0
     }
 
     fn bundles_open_count(&self, who: &BareJid) -> usize {
@@ -82,6 +90,7 @@ impl Fetches {
         self.lists.clear();
         self.bundles.clear();
         self.published.clear();
+        self.own_lists_answered.clear();
         (self.own_bundles_open, self.own_device_checked) = (0, false);
     }
 }
@@ -169,11 +178,16 @@ impl Engine {
             Answer::Lost => (Fetch::Failed(Failure::ServerTimeout), None),
         };
         self.fetches.lists.insert((who.clone(), version), fetch);
+        let is_own = self.own_or_bad()? == who;
         if fetch == Fetch::Done {
             self.store_list(&who, version, &list.clone().unwrap_or_default()).await?;
-            if self.own_or_bad()? == who {
+            if is_own {
                 self.heal_own_list(version, list.as_ref()).await?;
             }
+        }
+        if is_own {
+            self.fetches.own_lists_answered.insert(version);
+            self.emit(Event::OwnDevices);
         }
         self.advance_all(&who).await
     }
@@ -196,7 +210,6 @@ impl Engine {
     async fn store_list(&mut self, who: &BareJid, version: Version, list: &DeviceList) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
         let this_device = if *who == own { self.ids_of_this_device().await? } else { Vec::new() };
-        let made_here = self.account.as_ref().is_some_and(|account| account.row.made_here);
         let contact = self.contact_row(&own, who).await?;
         let mut seen = self.list_row(who).await?;
         let now = self.now();
@@ -210,13 +223,18 @@ impl Engine {
         let mut news = false;
         for id in list.ids().filter(|id| !this_device.contains(id)).take(DEVICES_MAX) {
             if !rows.iter().any(|row| row.id == id) {
-                let trust = trust_of_new_device(contact.as_ref(), first_time && !(*who == own && made_here));
+                let trust = trust_of_new_device(contact.as_ref(), first_time && *who != own);
                 news |= trust == DeviceTrustCode::Undecided;
-                rows.push(new_device_row(&own, who, id, trust));
+                let first_seen_ms = now.as_millis();
+                rows.push(PeerDeviceRow { first_seen_ms, ..new_device_row(&own, who, id, trust) });
             }
         }
         for row in &mut rows {
-            let listed = list.contains(row.id);
+            let entry = list.devices.iter().find(|device| device.id == row.id);
+            let listed = entry.is_some();
+            if let Some(entry) = entry {
+                row.keep_label(entry);
+            }
             match version {
                 Version::Omemo2 => row.listed_omemo2 = listed,
                 Version::Legacy => row.listed_legacy = listed,
@@ -297,9 +315,8 @@ fn seen_ms(row: &DeviceListRow, version: Version) -> i64 {
     }
 }
 
-/// Devices that are there at first sight are taken at face value. A later one of a verified person, or of the own account,
-/// waits for the user (security-design §2.4, §2.6); and so does any other one of an account that this program has made:
-/// its first device is this one, and who lists another before it is the server.
+/// Devices that are there at first sight are taken at face value. A later one of a verified person waits for the user, and so
+/// does every other one of the own account, whenever it was first seen (security-design §2.6, C22).
 fn trust_of_new_device(contact: Option<&ContactRow>, first_time: bool) -> DeviceTrustCode {
     match contact {
         Some(contact) if contact.trust() == TrustCode::Verified && contact.promised_keys.is_empty() => {

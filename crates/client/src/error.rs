@@ -37,6 +37,12 @@ pub enum CommandError {
     DoesNotMatch,
     /// The person has no device whose keys could be compared.
     NothingToCompare,
+    /// Another app of the own account waits for the user's answer: a number would not cover it.
+    OwnDeviceWaits,
+    /// There is no such device, or its key is not known.
+    UnknownDevice,
+    /// The address is the user's own.
+    IsYourself,
     /// What was asked for does not apply to this message or person.
     NotApplicable,
     /// The store failed.
@@ -60,6 +66,12 @@ impl fmt::Display for CommandError {
             Self::Offline => "This needs a connection to your server, and there is none.",
             Self::DoesNotMatch => "It does not match. Do not trust this conversation before you know why.",
             Self::NothingToCompare => "This person has not been reached yet, so there is nothing to compare.",
+            Self::OwnDeviceWaits => {
+                "Your account has another app that waits for your answer. Until you have said whether it is yours, there \
+                 is no number to compare: the other side would see a different one. See it: waxwing devices"
+            }
+            Self::UnknownDevice => "There is no app of that number, or it has not shown its key yet.",
+            Self::IsYourself => "This is your own address. Your own apps are shown by: waxwing devices",
             Self::NotApplicable => "This cannot be done here.",
             Self::Store(error) => return write!(f, "What is on this machine's disk cannot be used: {error}"),
         };

@@ -57,6 +57,8 @@ pub enum Event {
         /// How far it is.
         state: FileState,
     },
+    /// Something became known about the other devices of the own account, see [`Command::Devices`](crate::Command).
+    OwnDevices,
     /// An earlier command has ended.
     Done {
         /// Which one.
@@ -80,6 +82,7 @@ impl fmt::Debug for Event {
             Self::Request(contact) => write!(f, "Request({contact:?})"),
             Self::NeedsInvite { .. } => f.write_str("NeedsInvite(<redacted>)"),
             Self::FileProgress { state, .. } => write!(f, "FileProgress({state:?})"),
+            Self::OwnDevices => f.write_str("OwnDevices"),
             Self::Done { request, outcome } => write!(f, "Done({request:?}, {outcome:?})"),
             Self::Notice(notice) => write!(f, "Notice({notice:?})"),
         }
@@ -288,6 +291,44 @@ pub enum PersonTrust {
     Changed,
     /// The account was given up by its owner.
     Tombstoned,
+}
+
+/// A device of a person, or another one of the own account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its number, unique within the account.
+    pub id: u32,
+    /// Its identity key, as other apps show it: 64 hexadecimal digits in groups of eight. `None` while it has shown none.
+    pub fingerprint: Option<String>,
+    /// What it calls itself, signed by its own key.
+    pub label: Option<String>,
+    /// When it was first heard of, as far as that was noted.
+    pub first_seen_at: Option<Timestamp>,
+    /// What has been decided about it.
+    pub state: DeviceState,
+    /// Whether the account's server lists it now.
+    pub is_listed: bool,
+    /// Whether the user was asked about it and wanted to decide later.
+    pub is_put_off: bool,
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({:?})", self.state)
+    }
+}
+
+/// What has been decided about a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Nothing yet: it gets no words, and none of its words are shown.
+    Undecided,
+    /// Taken at face value, or agreed to without comparing.
+    Believed,
+    /// Its key was compared.
+    Compared,
+    /// Refused.
+    Refused,
 }
 
 /// A notice that is kept until the user has seen it, see [`Command::Notices`](crate::Command::Notices).

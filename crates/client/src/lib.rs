@@ -22,6 +22,7 @@
 //! | `account` | joining, signing in, password, deletion |
 //! | `contacts`, `conversations`, `invites`, `trust` | people: who they are, what was said, how they come, whether it is them |
 //! | `own_device`, `devices`, `bundles` | our keys as published, and the keys of others as found |
+//! | `own_devices` | what the user decides about devices, above all the other ones of the own account |
 //! | `encryption` | the one place where a message becomes something that can be sent |
 //! | `outbox`, `inbox` | messages out, messages in |
 //! | `notices` | what the user must know, until they have seen it |
@@ -58,6 +59,7 @@ mod notices;
 mod outbox;
 pub mod output;
 mod own_device;
+mod own_devices;
 mod tables;
 #[cfg(test)]
 mod testing;

@@ -121,15 +121,25 @@ impl Engine {
         Ok(rows.iter().filter_map(kept).collect())
     }
 
-    /// The user has seen everything up to there. What has happened again since has another id, and stays.
+    /// The user has seen everything up to there. What has happened again since has another id, and stays. An app of one's
+    /// own that waits for an answer is told of until it has one.
     pub(crate) async fn notices_seen(&mut self, up_to: u64) -> Result<Reply, CommandError> {
         let own = self.own()?;
         let mut tx = self.store.transaction();
+        let still_waits = self.own_device_waits().await?;
         for kept in self.notices().await?.iter().filter(|kept| kept.id <= up_to) {
-            tx.delete(&notice_key(&own, kept.notice.code(), kept.notice.contact()));
+            if kept.notice != Notice::NewOwnDevice || !still_waits {
+                tx.delete(&notice_key(&own, kept.notice.code(), kept.notice.contact()));
+            }
         }
         tx.commit().await?;
         Ok(Reply::Nothing)
+    }
+
+    /// Takes a notice back whose cause is gone.
+    pub(crate) fn delete_notice(&self, tx: &mut Transaction, notice: &Notice) -> Result<(), EngineError> {
+        tx.delete(&notice_key(&self.own_or_bad()?, notice.code(), notice.contact()));
+        Ok(())
     }
 
     /// Forgets what was noted about somebody who is forgotten.

@@ -202,6 +202,9 @@ impl Engine {
         let Some(id) = self.device.as_ref().map(Device::id) else { return Ok(()) };
         let mut healed = list.cloned().unwrap_or_default();
         healed.devices.retain(|device| !retired.contains(&device.id));
+        let mut tx = self.store.transaction();
+        self.without_refused(&mut tx, version, &mut healed).await?;
+        tx.commit().await?;
         if list.is_none_or(|list| !list.contains(id) || list.devices.len() != healed.devices.len()) {
             self.publish_list(version, &healed, 0);
         }

@@ -271,6 +271,20 @@ pub(crate) struct PeerDeviceRow {
     /// Whether the user has agreed to this device of the own account: only then do our links vouch for it.
     #[prost(bool, tag = "12")]
     pub(crate) accepted: bool,
+    /// When it was first heard of; 0 in rows that are older than this field.
+    #[prost(int64, tag = "13")]
+    pub(crate) first_seen_ms: i64,
+    /// What a list calls it, and the signature over that, which is checked before it is shown.
+    #[prost(string, tag = "14")]
+    pub(crate) label: String,
+    #[prost(bytes = "vec", tag = "15")]
+    pub(crate) label_signature: Vec<u8>,
+    /// Whether the user was asked about it and decides later.
+    #[prost(bool, tag = "16")]
+    pub(crate) put_off: bool,
+    /// From which own lists it was taken after it was refused; once from each.
+    #[prost(uint32, tag = "17")]
+    pub(crate) unlisted: u32,
 }
 
 /// The sessions with a device under one version.

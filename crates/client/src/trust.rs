@@ -53,7 +53,9 @@ impl PeerDeviceRow {
             }
         } else {
             self.identity = identity.montgomery().to_vec();
-            self.set_trust(first_trust(contact, identity, self.trust()));
+            if self.trust() != DeviceTrustCode::Distrusted {
+                self.set_trust(first_trust(contact, identity, self.trust()));
+            }
         }
         if let Some(ed25519) = identity.ed25519() {
             self.identity_ed25519 = ed25519.to_vec();
@@ -92,6 +94,9 @@ fn first_trust(contact: Option<&ContactRow>, identity: &IdentityKey, so_far: Dev
 impl Engine {
     pub(crate) async fn number(&mut self, who: &str) -> Result<Number, CommandError> {
         let mut contact = self.resolve_known(who).await?;
+        if self.own_device_waits().await? {
+            return Err(CommandError::OwnDeviceWaits);
+        }
         let devices = self.device_rows(&contact.jid()?).await?;
         self.fetch_undecided_keys(&contact.jid()?, &devices); // the next number covers them
         let number = self.comparison_number(&contact.jid()?).await?.ok_or(CommandError::NothingToCompare)?;
@@ -146,6 +151,9 @@ impl Engine {
         let jid = contact.jid()?;
         let mut devices = self.device_rows(&jid).await?;
         match proof {
+            Proof::Number(_) | Proof::NumberShown if self.own_device_waits().await? => {
+                return Err(CommandError::OwnDeviceWaits);
+            }
             Proof::Number(_) | Proof::NumberShown => {
                 let number = self.comparison_number(&jid).await?.ok_or(CommandError::NothingToCompare)?;
                 let said = match proof {
@@ -181,21 +189,11 @@ impl Engine {
         Ok(Reply::Contact(self.contact_view(&contact).await?))
     }
 
-    /// The user has looked at what changed and takes it at face value. For the own address: the own other devices.
+    /// The user has looked at what changed about a person and takes it at face value.
     pub(crate) async fn accept_change(&mut self, who: &str) -> Result<Reply, CommandError> {
         let own = self.own()?;
         if BareJid::parse(who).is_ok_and(|jid| jid == own) {
-            let mut devices = self.device_rows(&own).await?;
-            let mut tx = self.store.transaction();
-            for device in devices.iter_mut().filter(|d| d.is_listed() && d.trust() != DeviceTrustCode::Distrusted) {
-                if device.trust() == DeviceTrustCode::Undecided {
-                    device.set_trust(DeviceTrustCode::Tofu);
-                }
-                device.accepted = true;
-                self.put_device_row(&mut tx, device)?;
-            }
-            tx.commit().await?;
-            return Ok(Reply::Nothing);
+            return Err(CommandError::IsYourself); // there each app is a decision of its own
         }
         let mut contact = self.resolve_known(who).await?;
         if contact.trust() == TrustCode::Tombstoned {

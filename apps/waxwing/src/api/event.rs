@@ -74,6 +74,8 @@ pub enum Event {
         /// Where it is.
         path: String,
     },
+    /// Something became known about the other apps of the own account.
+    OwnDevices,
     /// Something that the user should know. It stays among the notices until it has been seen.
     Notice {
         /// About whom.

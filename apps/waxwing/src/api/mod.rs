@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use event::Event;
 pub use refusal::{Kind, Refusal};
 pub(crate) use translate::{answer, event, outcome};
-pub use views::{ContactView, FileView, MessageView, NoticeView, NumberView, StatusView};
+pub use views::{ContactView, DeviceView, FileView, MessageView, NoticeView, NumberView, StatusView};
 
 /// The version of every JSON shape that this program reads and writes.
 pub const VERSION: u32 = 1;
@@ -107,6 +107,22 @@ pub enum Request {
         /// Who.
         who: String,
     },
+    /// Lists the apps (devices) of a contact, or the other ones of the own account.
+    Devices {
+        /// Whose; none for the own account.
+        #[serde(default)]
+        who: Option<String>,
+    },
+    /// Says whether an app is its owner's.
+    DecideDevice {
+        /// Whose; none for the own account.
+        #[serde(default)]
+        who: Option<String>,
+        /// Its number.
+        device: u32,
+        /// `agree`, `refuse` or `later`.
+        decision: Decision,
+    },
     /// Sends words. Answered when they are saved.
     Say {
         /// To whom.
@@ -158,6 +174,18 @@ pub enum Request {
         /// The highest `id` that was shown.
         up_to: u64,
     },
+}
+
+/// What the user says of an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It is its owner's.
+    Agree,
+    /// It is not.
+    Refuse,
+    /// Not now.
+    Later,
 }
 
 impl Request {
@@ -228,6 +256,17 @@ pub enum Answer {
     Notices {
         /// The notices, oldest first.
         notices: Vec<NoticeView>,
+    },
+    /// Apps of somebody, or the other ones of the own account.
+    Devices {
+        /// The apps.
+        devices: Vec<DeviceView>,
+        /// Of the own account: the number of this app.
+        own_id: Option<u32>,
+        /// Of the own account: the fingerprint of this app.
+        own_fingerprint: Option<String>,
+        /// Whether the server has said, since the connection began, which there are.
+        is_complete: bool,
     },
     /// The number to compare.
     Number {

@@ -39,7 +39,11 @@ fn words(notice: &Notice) -> (&'static str, String) {
             ("still_unreadable", "A message could not be read. Ask them to send it again.")
         }
         Notice::NewDevice { contact } => return ("new_device", new_device(contact.as_str())),
-        Notice::NewOwnDevice => ("new_own_device", "Your account was opened on another device. Was it you?"),
+        Notice::NewOwnDevice => (
+            "new_own_device",
+            "Your account has another app. It can read nothing of what you write, until you have said that it is yours: \
+             waxwing devices",
+        ),
         Notice::Changed { contact } => return ("changed", changed(contact.as_str())),
         Notice::Misaddressed { .. } => {
             ("misaddressed", "A message was dropped because it was not meant for this conversation.")

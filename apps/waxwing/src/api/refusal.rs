@@ -33,6 +33,8 @@ pub enum Kind {
     Changed,
     /// The number or link is not that of the person.
     DoesNotMatch,
+    /// Another app of the own account waits for the user's answer.
+    OwnDeviceWaits,
     /// There is no connection.
     Offline,
     /// The password is wrong, or the server is not the right one.
@@ -76,8 +78,11 @@ impl From<&CommandError> for Refusal {
         let kind = match error {
             E::NoAccount => Kind::NoAccount,
             E::AccountExists => Kind::AccountExists,
-            E::BadLink | E::BadAddress | E::NameNeeded | E::BadName | E::Empty | E::TooLong => Kind::BadInput,
-            E::UnknownContact | E::AmbiguousName | E::UnknownMessage => Kind::UnknownContact,
+            E::BadLink | E::BadAddress | E::NameNeeded | E::BadName | E::Empty | E::TooLong | E::IsYourself => {
+                Kind::BadInput
+            }
+            E::UnknownContact | E::AmbiguousName | E::UnknownMessage | E::UnknownDevice => Kind::UnknownContact,
+            E::OwnDeviceWaits => Kind::OwnDeviceWaits,
             E::Offline => Kind::Offline,
             E::DoesNotMatch | E::NothingToCompare => Kind::DoesNotMatch,
             E::Store(_) => Kind::Disk,

@@ -3,10 +3,11 @@
 use client::command::{Number, Outcome, Reply, Status};
 use client::display::address_warnings;
 use client::event::{
-    AccountState, Contact, Content, Direction, FileOffer, FileState, Message, MessageState, PersonTrust, Relation,
+    AccountState, Contact, Content, Device, DeviceState, Direction, FileOffer, FileState, Message, MessageState,
+    PersonTrust, Relation,
 };
 
-use super::{Answer, ContactView, Event, FileView, MessageView, NumberView, Refusal, StatusView, notices};
+use super::{Answer, ContactView, DeviceView, Event, FileView, MessageView, NumberView, Refusal, StatusView, notices};
 
 /// What a command answered at once; nothing for what ends later.
 pub(crate) fn answer(reply: Reply) -> Option<Answer> {
@@ -19,6 +20,12 @@ pub(crate) fn answer(reply: Reply) -> Option<Answer> {
         Reply::Contacts(contacts) => Answer::Contacts { contacts: contact_views(&contacts) },
         Reply::Messages(messages) => Answer::Messages { messages: messages.into_iter().map(message_view).collect() },
         Reply::Notices(notices) => Answer::Notices { notices: notices.iter().map(notices::view).collect() },
+        Reply::Devices(devices) => Answer::Devices {
+            devices: devices.devices.iter().map(device_view).collect(),
+            own_id: devices.own_id,
+            own_fingerprint: devices.own_fingerprint,
+            is_complete: devices.is_complete,
+        },
         Reply::Number(number) => Answer::Number { number: number_view(number) },
         Reply::Status(status) => Answer::Status { status: status_view(&status) },
         _ => return None,
@@ -69,6 +76,7 @@ pub(crate) fn event(event: client::Event) -> Option<Event> {
             message: message.as_str().to_owned(),
             file: file_view(&FileOffer { name: String::new(), size_bytes: None, media_type: None, state }),
         },
+        E::OwnDevices => Event::OwnDevices,
         E::Notice(notice) => notices::event(&notice),
         _ => return None,
     })
@@ -155,6 +163,24 @@ fn message_view(message: Message) -> MessageView {
         verified: message.verified,
         read: message.read,
         request: message.request,
+    }
+}
+
+fn device_view(device: &Device) -> DeviceView {
+    DeviceView {
+        id: device.id,
+        fingerprint: device.fingerprint.clone(),
+        label: device.label.clone(),
+        first_seen_at: device.first_seen_at.map(|at| at.to_xep0082()),
+        state: match device.state {
+            DeviceState::Undecided => "undecided",
+            DeviceState::Believed => "believed",
+            DeviceState::Compared => "compared",
+            DeviceState::Refused => "refused",
+        }
+        .to_owned(),
+        listed: device.is_listed,
+        put_off: device.is_put_off,
     }
 }
 

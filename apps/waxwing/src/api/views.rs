@@ -78,6 +78,25 @@ pub struct NumberView {
     pub own_link: String,
 }
 
+/// An app of somebody, or another one of the own account.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// Its number, unique within the account.
+    pub id: u32,
+    /// Its fingerprint, as apps show it; none while it has shown no key.
+    pub fingerprint: Option<String>,
+    /// What it calls itself.
+    pub label: Option<String>,
+    /// When it was first heard of.
+    pub first_seen_at: Option<String>,
+    /// `undecided`, `believed`, `compared` or `refused`.
+    pub state: String,
+    /// Whether its server lists it.
+    pub listed: bool,
+    /// Whether the user was asked about it and wanted to decide later.
+    pub put_off: bool,
+}
+
 /// Something that the user must know, until they have seen it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeView {
@@ -126,4 +145,4 @@ macro_rules! redacted {
     )* };
 }
 
-redacted!(ContactView, MessageView, FileView, NoticeView, NumberView, StatusView);
+redacted!(DeviceView, ContactView, MessageView, FileView, NoticeView, NumberView, StatusView);

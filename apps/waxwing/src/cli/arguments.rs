@@ -72,6 +72,15 @@ pub enum Verb {
         #[arg(long, conflicts_with_all = ["proof", "number_matches"])]
         accept_change: bool,
     },
+    /// See which other apps your account has, and say whether they are yours
+    Devices {
+        /// The apps of a contact, instead of your own
+        #[arg(long, value_name = "WHO")]
+        of: Option<String>,
+        /// What you decide
+        #[command(subcommand)]
+        decision: Option<DeviceDecision>,
+    },
     /// See again what you must know and have not seen on a terminal yet
     Notices {
         /// For scripts: they have been taken care of and need not be shown again
@@ -181,6 +190,21 @@ pub enum ContactChange {
         who: String,
         /// The new name
         name: String,
+    },
+}
+
+/// `devices`
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum DeviceDecision {
+    /// It is yours (or theirs): it may read along
+    Agree {
+        /// The number that stands before it in the list
+        number: u32,
+    },
+    /// It is not: it gets nothing, and nothing of it is shown
+    Refuse {
+        /// The number that stands before it in the list
+        number: u32,
     },
 }
 

@@ -22,6 +22,8 @@ pub enum Exit {
     Offline = 6,
     /// Something about the person has changed, or does not match; nothing was sent.
     Changed = 7,
+    /// Another app of the own account waits for an answer.
+    OwnDeviceWaits = 8,
 }
 
 impl From<Kind> for Exit {
@@ -32,6 +34,7 @@ impl From<Kind> for Exit {
             Kind::NoAccount | Kind::SignInFailed => Self::NoAccount,
             Kind::Offline => Self::Offline,
             Kind::Changed | Kind::DoesNotMatch => Self::Changed,
+            Kind::OwnDeviceWaits => Self::OwnDeviceWaits,
             _ => Self::Failed,
         }
     }

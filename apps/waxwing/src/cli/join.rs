@@ -1,6 +1,6 @@
 //! `waxwing join`: an account by an invite link.
 
-use tokio::time::timeout;
+use tokio::time::{Duration, timeout};
 
 use super::arguments::Join;
 use super::session::Session;
@@ -29,9 +29,14 @@ pub(super) async fn run(context: &mut Context<'_>, join: Join) -> Result<Exit, R
 /// Asks for what ends signed in, and waits for it.
 pub(super) async fn sign_in(context: &mut Context<'_>, request: &Request) -> Result<Answer, Refusal> {
     let mut session: Session = context.session().await?;
-    let answer = timeout(context.wait, session.ask(request)).await;
+    let answer = sign_in_over(context.wait, &mut session, request).await;
     context.close(session).await;
-    answer.unwrap_or_else(|_| {
+    answer
+}
+
+/// As [`sign_in`], over a session that stays.
+pub(super) async fn sign_in_over(wait: Duration, session: &mut Session, request: &Request) -> Result<Answer, Refusal> {
+    timeout(wait, session.ask(request)).await.unwrap_or_else(|_| {
         let text = "The server cannot be reached. Check the network and the address, then try again.";
         Err(Refusal::new(Kind::Offline, text))
     })

@@ -1,7 +1,8 @@
 //! `waxwing login`: an account that exists, at any standard server.
 
 use super::arguments::Login;
-use super::{Context, Exit, join, password};
+use super::session::Session;
+use super::{Context, Exit, devices, join, password};
 use crate::api::{Answer, Refusal, Request};
 use crate::terminal::plain;
 
@@ -13,7 +14,15 @@ pub(super) async fn run(context: &mut Context<'_>, login: Login) -> Result<Exit,
     let password = password::of_file_or_prompt(context.console, login.password_file.as_deref(), "Password: ").await?;
     let Login { address, host: at, danger_no_binding, .. } = login;
     let request = Request::Login { address, password, at, danger_no_binding };
-    let answer = join::sign_in(context, &request).await?;
+    let mut session = Session::open(&context.home).await?;
+    let signed_in = join::sign_in_over(context.wait, &mut session, &request).await;
+    let asked = match &signed_in {
+        Ok(_) => devices::ask_about_all(context.console, &mut session, Some(context.wait)).await,
+        Err(_) => Ok(()),
+    };
+    context.close(session).await;
+    let answer = signed_in?;
+    asked?;
     if let Answer::LoggedIn { address } = &answer {
         context.console.line(&format!("Signed in as {}.", plain::name(address)));
         context.console.line("Next: `waxwing invite` makes a link for somebody you want to talk to.");

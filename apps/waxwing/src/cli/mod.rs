@@ -10,6 +10,7 @@ mod config;
 mod console;
 mod contacts;
 mod delivery;
+mod devices;
 mod exit;
 mod history;
 mod inbox;
@@ -55,8 +56,16 @@ struct Context<'c> {
 }
 
 impl Context<'_> {
-    async fn session(&self) -> Result<Session, Refusal> {
-        Session::open(&self.home).await
+    /// A session. Whoever is at a terminal is asked first about a new app of their own account.
+    async fn session(&mut self) -> Result<Session, Refusal> {
+        let mut session = Session::open(&self.home).await?;
+        match devices::ask_about_new(self.console, &mut session).await {
+            Ok(()) => Ok(session),
+            Err(refusal) => {
+                session.close().await;
+                Err(refusal)
+            }
+        }
     }
 
     /// A session that is connected, or about to be.
@@ -149,6 +158,7 @@ async fn act_on(context: &mut Context<'_>, verb: Option<Verb>) -> Result<Exit, R
             verify::run(context, who, proof, number_matches, accept_change).await
         }
         Some(Verb::Notices { seen }) => notices::run(context, seen).await,
+        Some(Verb::Devices { of, decision }) => devices::run(context, of, decision).await,
         Some(Verb::Status) => status::run(context).await,
         Some(Verb::Invite) => invite::run(context).await,
         Some(Verb::Add { link, name }) => add::run(context, link, name).await,

@@ -75,6 +75,7 @@ fn exit_codes_are_those_of_the_documentation() {
         (Exit::NoAccount, 5),
         (Exit::Offline, 6),
         (Exit::Changed, 7),
+        (Exit::OwnDeviceWaits, 8),
     ] {
         assert_eq!(exit as u8, code);
         assert!(documented.contains(&format!("\n| {code} |")), "{code}");

@@ -1,7 +1,7 @@
 //! `waxwing verify`: making sure that somebody is who they say, by a number or by a link.
 
 use super::session::Session;
-use super::{Context, Exit};
+use super::{Context, Exit, devices};
 use crate::api::{Answer, Refusal, Request};
 use crate::terminal::plain;
 
@@ -12,7 +12,7 @@ pub(super) async fn run(
     number_matches: bool,
     accept_change: bool,
 ) -> Result<Exit, Refusal> {
-    let mut session = context.session().await?;
+    let mut session = Session::open(&context.home).await?;
     let done = act(context, &mut session, who, proof, number_matches, accept_change).await;
     context.close(session).await;
     done
@@ -26,6 +26,8 @@ async fn act(
     number_matches: bool,
     accept_change: bool,
 ) -> Result<Exit, Refusal> {
+    // A number that does not cover the own apps fits nobody's: they come first.
+    devices::ask_about_all(context.console, session, None).await?;
     if accept_change {
         let answer = session.ask(&Request::AcceptChange { who: who.clone() }).await?;
         context.console.line(&format!("You can write to {} again. They are not verified.", plain::name(&who)));

@@ -1,6 +1,6 @@
 //! Messages and people as lines of text. What others wrote passes through [`plain`].
 
-use crate::api::{ContactView, FileView, MessageView, NoticeView};
+use crate::api::{ContactView, DeviceView, FileView, MessageView, NoticeView};
 use crate::terminal::plain;
 
 /// A message: when, who, what. Words of several lines are indented, so that none can pass for another message.
@@ -31,6 +31,25 @@ pub(super) fn message_with_contact(message: &MessageView) -> String {
 fn file(file: &FileView) -> String {
     let size = file.size_bytes.map(|bytes| format!(", {}", plain::size(bytes))).unwrap_or_default();
     format!("[file {}{size}]", plain::name(&file.name))
+}
+
+/// An app: its number, what it calls itself, since when, what was decided; and its fingerprint.
+pub(super) fn device(device: &DeviceView) -> Vec<String> {
+    let mut facts = vec![device.id.to_string()];
+    // Whoever put it there chose the name: it is quoted, so that it cannot pass for a sentence of ours.
+    facts.extend(device.label.as_deref().map(|label| format!("calls itself \"{}\"", plain::name(label))));
+    facts.extend(device.first_seen_at.as_deref().map(|at| format!("seen since {}", time(at))));
+    let state = match (device.state.as_str(), device.listed, &device.fingerprint) {
+        ("compared", _, _) => "compared",
+        ("believed", _, _) => "may read along",
+        ("refused", _, _) => "refused",
+        (_, _, None) => "has shown no key yet; it gets nothing",
+        (_, true, _) => "waits for your answer; it gets nothing until then",
+        (_, false, _) => "is not listed; it gets nothing",
+    };
+    facts.push(state.to_owned());
+    let fingerprint = device.fingerprint.as_deref().map(|digits| format!("    {}", plain::name(digits)));
+    [Some(facts.join("  ")), fingerprint].into_iter().flatten().collect()
 }
 
 /// What the user must know: about whom, what, how often and since when.

@@ -2,6 +2,7 @@
 
 mod harness;
 mod notices;
+mod own_devices;
 
 mod conversation;
 mod demo;

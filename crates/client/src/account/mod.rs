@@ -95,6 +95,7 @@ impl Engine {
         self.account = Some(Account::new(row)?);
         self.account_state = AccountState::Offline;
         self.load_device().await?;
+        self.ask_about_own_devices_again().await?;
         if origin == Origin::Copied {
             self.renew_device().await?;
         }

@@ -131,6 +131,10 @@ impl Engine {
             Command::Number { who } => self.number(&who).await.map(Reply::Number),
             Command::Verify { who, proof } => self.verify(&who, &proof).await,
             Command::AcceptChange { who } => self.accept_change(&who).await,
+            Command::Devices { who } => self.devices(who.as_deref()).await.map(Reply::Devices),
+            Command::DecideDevice { who, device, decision } => {
+                self.decide_device(who.as_deref(), device, decision).await
+            }
             Command::Say { who, text } => self.say(&who, text).await,
             Command::SendFile { who, name, media_type, bytes } => self.send_file(&who, &name, media_type, bytes).await,
             Command::Fetch { who, message } => self.fetch_file(&who, &message).await,

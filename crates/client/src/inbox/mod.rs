@@ -28,6 +28,8 @@ struct Aftermath {
     device: u32,
     /// The person's list names the device.
     is_listed: bool,
+    /// It may be answered.
+    is_written_to: bool,
     reply: Option<ReplyDue>,
     used_prekey: bool,
 }
@@ -122,6 +124,7 @@ impl Engine {
             device: element.sender_device,
             used_prekey: opened.used_prekey.is_some(),
             is_listed: row.is_listed(),
+            is_written_to: row.is_written_to(),
             reply: opened.reply_due.clone(),
         };
         let (said, notices) = self.understand(&own, who, message, &opened);
@@ -224,8 +227,10 @@ impl Engine {
         aftermath: &Aftermath,
     ) -> Result<(), EngineError> {
         let is_own = self.own_or_bad()? == *who;
-        let may_answer = is_own || contact.is_some_and(ContactRow::is_accepted);
-        if may_answer && !aftermath.is_listed {
+        let counts = is_own || contact.is_some_and(ContactRow::is_accepted);
+        // An answer is a receipt: a device that waits for the user's word gets none.
+        let may_answer = counts && aftermath.is_written_to;
+        if counts && !aftermath.is_listed {
             // A device that our copy of the list does not name: without this it would be left out until the copy is old.
             self.fetch_list(who, aftermath.version);
         }

@@ -7,6 +7,7 @@ mod crash;
 mod downgrade;
 mod notices;
 mod origins;
+mod own_devices;
 mod people;
 mod repair;
 mod trust;

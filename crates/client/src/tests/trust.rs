@@ -11,7 +11,7 @@ use xmpp::jid::BareJid;
 use xmpp::stanza::Condition;
 use xmpp::xml::Element;
 
-use crate::command::{Command, Login, Password, Proof, Reply};
+use crate::command::{Command, Decision, Login, Password, Proof, Reply};
 use crate::devices::new_device_row;
 use crate::error::CommandError;
 use crate::event::{Event, MessageState, Notice, PersonTrust};
@@ -335,13 +335,18 @@ fn links_vouch_for_other_devices_of_an_account_only_when_the_user_has_agreed() {
     let keys = |world: &mut World| Link::parse(&world.invite_of(laptop)).unwrap().keys.trust;
     let vouched = keys(&mut world);
     assert!(vouched.len() == 1 && !vouched.contains(&first));
-    world.command(laptop, Command::AcceptChange { who: ALICE.into() }).unwrap();
+    assert!(matches!(
+        world.command(laptop, Command::AcceptChange { who: ALICE.into() }),
+        Err(CommandError::IsYourself)
+    ));
+    let device = world.device_ids(ALICE)[0];
+    world.command(laptop, Command::DecideDevice { who: None, device, decision: Decision::Agree }).unwrap();
     let vouched = keys(&mut world);
     assert!(vouched.len() == 2 && vouched.contains(&first));
 }
 
 /// The addresses whose device `id` a message was encrypted to.
-fn sent_to(world: &World, id: u32) -> impl Iterator<Item = BareJid> {
+pub(super) fn sent_to(world: &World, id: u32) -> impl Iterator<Item = BareJid> {
     let elements = world.server.messages.iter().flat_map(|message| message.children());
     let keys = elements.filter_map(|child| Encrypted::parse(child).ok()).flat_map(|element| element.keys);
     keys.filter(move |key| key.device == id).filter_map(|key| key.jid)
