@@ -33,12 +33,23 @@ pub(crate) enum Claim {
     Row(u64),
 }
 
+/// Where a message stands among all that its receiver gets, wherever it goes on its way (RFC 6120 §10.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The newest row in the receiver's offline store when the message was routed: it comes after this one, and before
+    /// all that are written later.
+    pub(crate) after: u64,
+    /// Counts routed messages, so that those between the same rows keep their order too.
+    pub(crate) order: u64,
+}
+
 /// A stanza on its way to a session.
 pub(crate) struct Delivery {
     pub(crate) frame: Frame,
     pub(crate) claim: Claim,
+    pub(crate) position: Position,
     /// Messages keep their order across an overflow. Noted here, because asking a spliced frame reads its bytes again.
-    is_message: bool,
+    pub(crate) is_message: bool,
     /// It was sent to another server once, on a connection that died before the server had it for good.
     pub(crate) is_repeat: bool,
 }
@@ -46,16 +57,16 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// A stanza for which nobody waits, and which has no other place to go.
     pub(crate) fn new(frame: Frame) -> Self {
-        Self { frame, claim: Claim::None, is_message: false, is_repeat: false }
+        Self::remote(frame, Claim::None, false)
     }
 
-    pub(crate) fn message(frame: Frame, claim: Claim) -> Self {
-        Self { frame, claim, is_message: true, is_repeat: false }
+    pub(crate) fn message(frame: Frame, claim: Claim, position: Position) -> Self {
+        Self { frame, claim, position, is_message: true, is_repeat: false }
     }
 
     /// A stanza for another server; says whether that was sent it before.
     pub(crate) fn remote(frame: Frame, claim: Claim, is_repeat: bool) -> Self {
-        Self { frame, claim, is_message: false, is_repeat }
+        Self { frame, claim, position: Position::default(), is_message: false, is_repeat }
     }
 }
 
@@ -78,6 +89,8 @@ pub(crate) enum Notice {
     Shutdown,
     /// The offline queue may have something for this session.
     Offline,
+    /// The session of this number, whose resource this one has taken over, has ended and left behind what it had.
+    Ended(u64),
 }
 
 /// Why a mailbox did not take a delivery, which comes back.
@@ -115,6 +128,25 @@ struct Inner {
     closed: bool,
 }
 
+impl Inner {
+    fn push(&mut self, delivery: Delivery, bounds: Bounds) -> Result<(), Refused> {
+        if self.closed {
+            return Err(Refused::Closed(delivery));
+        }
+        let size = delivery.frame.len();
+        if (self.overflowed && delivery.is_message)
+            || self.queue.len() + self.in_flight_count >= bounds.count
+            || self.bytes + self.in_flight_bytes + size > bounds.bytes
+        {
+            self.overflowed = true;
+            return Err(Refused::Full(delivery));
+        }
+        self.bytes += size;
+        self.queue.push_back(Mail::Stanza(delivery));
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mailbox")
@@ -139,25 +171,35 @@ impl Mailbox {
     /// Leaves a stanza.
     pub(crate) fn post(&self, delivery: Delivery) -> Result<(), Refused> {
         let mut inner = self.inner();
-        if inner.closed {
-            return Err(Refused::Closed(delivery));
-        }
-        let size = delivery.frame.len();
-        if (inner.overflowed && delivery.is_message)
-            || inner.queue.len() + inner.in_flight_count >= self.bounds.count
-            || inner.bytes + inner.in_flight_bytes + size > self.bounds.bytes
-        {
-            inner.overflowed = true;
-            return Err(Refused::Full(delivery));
-        }
-        inner.bytes += size;
         let first = inner.queue.is_empty();
-        inner.queue.push_back(Mail::Stanza(delivery));
+        inner.push(delivery, self.bounds)?;
         drop(inner);
         if first {
             (self.wake)();
         }
         Ok(())
+    }
+
+    /// Leaves messages that another session left behind, at once, with word that the offline queue may have some too
+    /// where `look` says so. Returns what was not taken.
+    pub(crate) fn post_all(&self, look: bool, deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        let mut inner = self.inner();
+        if inner.closed {
+            return deliveries;
+        }
+        if look {
+            inner.queue.push_back(Mail::Notice(Notice::Offline));
+        }
+        let mut refused = Vec::new();
+        for delivery in deliveries {
+            match inner.push(delivery, self.bounds) {
+                Ok(()) => {}
+                Err(Refused::Closed(delivery) | Refused::Full(delivery)) => refused.push(delivery),
+            }
+        }
+        drop(inner);
+        (self.wake)();
+        refused
     }
 
     /// Leaves a notice; it is never refused, and lost if the session has ended.
@@ -241,7 +283,7 @@ mod tests {
 
     fn message() -> Delivery {
         let frame = Frame::from_element(&Element::new("message", xmpp::ns::CLIENT), xmpp::ns::CLIENT);
-        Delivery::message(frame, Claim::None)
+        Delivery::message(frame, Claim::None, Position::default())
     }
 
     #[test]

@@ -61,8 +61,26 @@ pub fn is_worth_keeping(message: &Frame) -> bool {
 ///
 /// What the store says; nothing was written then.
 pub(crate) async fn keep(core: &Core, account: &str, message: &Frame) -> Result<Kept, StoreError> {
-    let kept = keep_all(core, account, std::slice::from_ref(message)).await?;
+    let kept = keep_all(core, account, vec![ToKeep { frame: message.clone(), after: None }]).await?;
     Ok(kept.first().copied().unwrap_or(Kept::NotWorth))
+}
+
+/// A message to keep.
+pub(crate) struct ToKeep {
+    pub(crate) frame: Frame,
+    /// The row that it comes right after, ahead of all that were written since: it was routed then, and lost. None for
+    /// the end of the queue.
+    pub(crate) after: Option<u64>,
+}
+
+/// Returns the number of the newest row of an account; 0 when there is none.
+///
+/// # Errors
+///
+/// What the store says.
+pub(crate) async fn newest(core: &Core, account: &str) -> Result<u64, StoreError> {
+    let rows = core.store.scan_seq(OFFLINE, account.as_bytes(), .., Direction::Backward, 1).await?;
+    Ok(rows.first().map_or(0, |(seq, _)| *seq))
 }
 
 /// Keeps messages of one account in one commit; says for each what became of it.
@@ -70,16 +88,16 @@ pub(crate) async fn keep(core: &Core, account: &str, message: &Frame) -> Result<
 /// # Errors
 ///
 /// What the store says; nothing was written then.
-pub(crate) async fn keep_all(core: &Core, account: &str, messages: &[Frame]) -> Result<Vec<Kept>, StoreError> {
+pub(crate) async fn keep_all(core: &Core, account: &str, messages: Vec<ToKeep>) -> Result<Vec<Kept>, StoreError> {
     // first, so that a message that leaves no trace does not tell either whether the account exists
-    if !messages.iter().any(is_worth_keeping) {
+    if !messages.iter().any(|message| is_worth_keeping(&message.frame)) {
         return Ok(vec![Kept::NotWorth; messages.len()]);
     }
     if !core.account_exists(account).await? {
         return Ok(vec![Kept::NoAccount; messages.len()]);
     }
     let at = core.env.now().as_millis();
-    writer::make(core, account, Change::Keep(messages.to_vec(), at)).await
+    writer::make(core, account, Change::Keep(messages, at)).await
 }
 
 /// A message that was kept, ready to be sent.

@@ -13,7 +13,7 @@ use xmpp::jid::Jid;
 use xmpp::time::Timestamp;
 use xmpp::xml::Frame;
 
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Notice, Position};
 
 /// Where others see a session: its address, its mailbox, its presence.
 pub struct SessionHandle {
@@ -28,6 +28,10 @@ pub struct SessionHandle {
     /// Has asked for the roster, so it wants roster pushes (RFC 6121 §2.2: an interested resource).
     interested: AtomicBool,
     presence: Mutex<Option<Frame>>,
+    /// The newest row of the account's offline store that is known of.
+    newest_row: AtomicU64,
+    /// Could not read the offline store, because another session was at it.
+    waits_for_store: AtomicBool,
 }
 
 /// No priority: the resource is connected but not available.
@@ -49,6 +53,8 @@ impl SessionHandle {
             available_since: AtomicI64::new(i64::MAX),
             interested: AtomicBool::new(false),
             presence: Mutex::new(None),
+            newest_row: AtomicU64::new(0),
+            waits_for_store: AtomicBool::new(false),
         }
     }
 
@@ -78,6 +84,16 @@ impl SessionHandle {
 
     pub(crate) fn set_interested(&self) {
         self.interested.store(true, Ordering::Release);
+    }
+
+    /// Returns the newest row of the account's offline store that is known of.
+    pub(crate) fn newest_row(&self) -> u64 {
+        self.newest_row.load(Ordering::Acquire)
+    }
+
+    /// Notes a row of the account's offline store.
+    pub(crate) fn note_row(&self, seq: u64) {
+        self.newest_row.fetch_max(seq, Ordering::AcqRel);
     }
 
     /// When the resource began to take messages.
@@ -127,6 +143,7 @@ pub(crate) struct Registry {
     shards: Box<[RwLock<Accounts>]>,
     hasher: RandomState,
     next_id: AtomicU64,
+    routed: AtomicU64,
 }
 
 const SHARDS: usize = 16;
@@ -134,11 +151,22 @@ const SHARDS: usize = 16;
 impl Registry {
     pub(crate) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
-        Self { shards, hasher: RandomState::new(), next_id: AtomicU64::new(1) }
+        Self { shards, hasher: RandomState::new(), next_id: AtomicU64::new(1), routed: AtomicU64::new(0) }
     }
 
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells where a message stands that is routed to these sessions of one account now.
+    pub(crate) fn position(&self, sessions: &[Arc<SessionHandle>]) -> Position {
+        let after = sessions.iter().map(|session| session.newest_row()).max().unwrap_or_default();
+        Position { after, order: self.routed.fetch_add(1, Ordering::AcqRel) }
+    }
+
+    /// A row was added to the offline store of an account.
+    pub(crate) fn note_row(&self, account: &str, seq: u64) {
+        self.read(account, |live| live.sessions.iter().for_each(|session| session.note_row(seq)));
     }
 
     fn read<R>(&self, account: &str, read: impl FnOnce(&Live) -> R) -> Option<R> {
@@ -201,8 +229,18 @@ impl Registry {
         self.read(account, |live| live.sessions.iter().filter(|s| pick(s)).cloned().collect()).unwrap_or_default()
     }
 
-    /// Makes a session the one that reads the offline queue; no when another one is at it.
+    /// Makes a session the one that reads the offline queue; no when another one is at it, and then it is told when that
+    /// one has finished.
     pub(crate) fn claim_offline(&self, handle: &SessionHandle) -> bool {
+        handle.waits_for_store.store(true, Ordering::Release);
+        let claimed = self.try_claim(handle);
+        if claimed {
+            handle.waits_for_store.store(false, Ordering::Release);
+        }
+        claimed
+    }
+
+    fn try_claim(&self, handle: &SessionHandle) -> bool {
         let account = handle.jid.bare_str();
         let claimed = self.write(account, |map| {
             let live = map.get_mut(account)?;
@@ -225,6 +263,14 @@ impl Registry {
                 live.offline_reader = None;
             }
         });
+        self.tell_waiting(account);
+    }
+
+    /// Tells the sessions that wait for the offline queue that nobody reads it any more.
+    pub(crate) fn tell_waiting(&self, account: &str) {
+        for session in self.sessions(account, |s| s.waits_for_store.swap(false, Ordering::AcqRel)) {
+            session.mailbox.notify(Notice::Offline);
+        }
     }
 
     /// Counts all sessions.

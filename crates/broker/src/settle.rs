@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use xmpp::xml::Frame;
 
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Position};
 
 pub(crate) use unsettled::{Sender, Unsettled};
 
@@ -24,6 +24,8 @@ pub(crate) struct Ticket {
     pub(crate) frame: Frame,
     /// The account whose offline store can take it; nothing where no store can.
     pub(crate) account: Option<Box<str>>,
+    /// Where it stands among what that account gets.
+    pub(crate) position: Position,
     /// The sender's mailbox, to wake him when he waits.
     sender: Arc<Mailbox>,
 }
@@ -44,16 +46,22 @@ enum State {
 
 impl Ticket {
     /// For a message that `holders` sessions are about to get.
-    pub(crate) fn new(frame: Frame, account: Option<&str>, holders: usize, sender: Arc<Mailbox>) -> Arc<Self> {
+    pub(crate) fn new(
+        frame: Frame,
+        account: Option<&str>,
+        position: Position,
+        holders: usize,
+        sender: Arc<Mailbox>,
+    ) -> Arc<Self> {
         let holders = u16::try_from(holders).unwrap_or(u16::MAX);
         let account = account.map(Into::into);
-        Arc::new(Self { state: Mutex::new(State::Live { holders }), frame, account, sender })
+        Arc::new(Self { state: Mutex::new(State::Live { holders }), frame, account, position, sender })
     }
 
     /// For a message to another server: it is settled when that server has acknowledged it, or when it is written to one
     /// that does not.
     pub(crate) fn remote(frame: Frame, sender: Arc<Mailbox>) -> Arc<Self> {
-        Self::new(frame, None, 1, sender)
+        Self::new(frame, None, Position::default(), 1, sender)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -145,6 +153,14 @@ impl Ticket {
         }
     }
 
+    /// Returns the row in which it lies while sessions hold it too.
+    pub(crate) fn row(&self) -> Option<u64> {
+        match *self.state() {
+            State::Stored { seq, .. } => Some(seq),
+            _ => None,
+        }
+    }
+
     /// Whether the sender may be told that it is safe.
     pub(crate) fn is_safe(&self) -> bool {
         matches!(*self.state(), State::Stored { .. } | State::Kept | State::Settled)
@@ -158,7 +174,7 @@ mod tests {
 
     fn ticket(holders: usize) -> Arc<Ticket> {
         let frame = Frame::from_element(&Element::new("message", xmpp::ns::CLIENT), xmpp::ns::CLIENT);
-        Ticket::new(frame, Some("bob@example.org"), holders, Arc::new(Mailbox::detached()))
+        Ticket::new(frame, Some("bob@example.org"), Position::default(), holders, Arc::new(Mailbox::detached()))
     }
 
     #[test]

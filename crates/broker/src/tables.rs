@@ -11,7 +11,8 @@ use store::Table;
 pub const ACCOUNTS: Table = Table::new("accounts");
 /// Rosters. Point rows, named by the contact's bare address: [`RosterRow`].
 pub const ROSTER: Table = Table::new("roster");
-/// Messages for people who are away. Ordered rows under a key per day: [`OfflineRow`].
+/// Messages for people who are away. Ordered rows under a key per day, numbered far apart so that one that was lost on
+/// its way can be put between: [`OfflineRow`].
 pub const OFFLINE: Table = Table::new("offline");
 /// How full each offline queue is. Point rows, named `quota` for all of it, `sender ADDRESS` and `domain NAME` for what
 /// one sender or another server has in it: [`OfflineQuotaRow`].

@@ -3,16 +3,19 @@
 //! Whoever wants to change a queue leaves the change here and waits for the turn ([`crate::turns`]). Whoever has it makes
 //! all changes that wait by then, in the order in which they came, and the others find theirs done. So fifty people who
 //! write to one who is away cost a few commits and no conflict.
+//!
+//! Rows are numbered far apart, so that a message which a session was sent and never had can be put where it stood in the
+//! stream of its sender: behind the row that was the newest when it was routed, ahead of those that came later.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prost::Message as _;
-use store::{Day, StoreError};
-use xmpp::xml::Frame;
+use store::{Day, Direction, StoreError};
 
 use super::quota::Room;
-use super::{Kept, is_worth_keeping};
+use super::{Kept, ToKeep, is_worth_keeping};
 use crate::Core;
 use crate::tables::{OFFLINE, OfflineRow};
 
@@ -22,7 +25,7 @@ const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 /// A change of one queue.
 pub(super) enum Change {
     /// Add what is worth keeping of these, which came at this time in milliseconds.
-    Keep(Vec<Frame>, i64),
+    Keep(Vec<ToKeep>, i64),
     /// Remove these rows; not an error when they are gone.
     Delete(Vec<u64>),
 }
@@ -42,19 +45,27 @@ impl Job {
 
     fn len(&self) -> usize {
         match &self.change {
-            Change::Keep(messages, _) => messages.iter().map(Frame::len).sum(),
+            Change::Keep(messages, _) => messages.iter().map(|message| message.frame.len()).sum(),
             Change::Delete(_) => 0,
         }
     }
 }
 
+/// Two rows that were written one after the other are two to the power of this apart.
+const ROOM_BITS: u32 = 31;
+
 /// Changes that wait, by account. Remembers nothing of accounts for which none does.
 #[derive(Default)]
-pub(crate) struct Writer(Mutex<HashMap<Box<str>, VecDeque<Arc<Job>>>>);
+pub(crate) struct Writer {
+    waiting: Mutex<HashMap<Box<str>, VecDeque<Arc<Job>>>>,
+    /// Counts rows that were put between others. No number is given twice while a session may still name the row that
+    /// had it.
+    between: AtomicU64,
+}
 
 impl Writer {
     fn waiting(&self) -> MutexGuard<'_, HashMap<Box<str>, VecDeque<Arc<Job>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leave(&self, account: &str, job: Arc<Job>) {
@@ -129,7 +140,16 @@ async fn commit(core: &Core, account: &str, jobs: &[Arc<Job>]) -> Result<Vec<Vec
             });
         }
         match batch.commit().await {
-            Ok(()) => return Ok(outcomes),
+            Ok(()) => {
+                let rows = outcomes.iter().flatten().filter_map(|kept| match kept {
+                    Kept::Row(seq) => Some(*seq),
+                    _ => None,
+                });
+                if let Some(newest) = rows.max() {
+                    core.registry.note_row(account, newest);
+                }
+                return Ok(outcomes);
+            }
             Err(StoreError::Conflict) => {} // another process got on with it
             Err(error) => return Err(error),
         }
@@ -143,6 +163,8 @@ struct Batch<'a> {
     room: Room<'a>,
     transaction: store::Transaction,
     deleted: HashSet<u64>,
+    /// The last row that was put behind another, by that other one.
+    between: HashMap<u64, u64>,
     is_needed: bool,
 }
 
@@ -150,26 +172,70 @@ impl<'a> Batch<'a> {
     async fn begin(core: &'a Core, account: &'a str) -> Result<Self, StoreError> {
         let room = Room::read(core, account).await?;
         let transaction = core.store.transaction();
-        Ok(Self { core, account, room, transaction, deleted: HashSet::new(), is_needed: false })
+        Ok(Self {
+            core,
+            account,
+            room,
+            transaction,
+            deleted: HashSet::new(),
+            between: HashMap::new(),
+            is_needed: false,
+        })
     }
 
-    async fn keep(&mut self, messages: &[Frame], at: i64) -> Outcome {
+    async fn keep(&mut self, messages: &[ToKeep], at: i64) -> Outcome {
         let mut kept = Vec::with_capacity(messages.len());
-        for message in messages {
-            kept.push(if !is_worth_keeping(message) {
+        for ToKeep { frame, after } in messages {
+            kept.push(if !is_worth_keeping(frame) {
                 Kept::NotWorth
-            } else if !self.room.take(message).await? {
+            } else if !self.room.take(frame).await? {
                 Kept::Full
             } else {
                 let owner = self.account.as_bytes();
-                let seq = self.core.store.next_seq(OFFLINE, owner).await?;
-                let row = OfflineRow { stanza: message.bytes().to_vec(), at }.encode_to_vec();
+                let seq = self.number(*after).await?;
+                let row = OfflineRow { stanza: frame.bytes().to_vec(), at }.encode_to_vec();
                 self.transaction.put_expiring(OFFLINE, owner, seq, Day::of_millis(at), row);
                 self.is_needed = true;
                 Kept::Row(seq)
             });
         }
         Ok(kept)
+    }
+
+    /// Numbers a row: behind another one, or at the end.
+    async fn number(&mut self, after: Option<u64>) -> Result<u64, StoreError> {
+        let between = match after {
+            Some(after) => self.number_behind(after).await?,
+            None => None,
+        };
+        if let Some(seq) = between {
+            return Ok(seq);
+        }
+        let count = self.core.store.next_seq(OFFLINE, self.account.as_bytes()).await?;
+        count.checked_mul(1 << ROOM_BITS).ok_or(StoreError::CounterExhausted)
+    }
+
+    /// Numbers a row that comes behind another one; `None` when no number is left there.
+    async fn number_behind(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
+        let first = after >> ROOM_BITS << ROOM_BITS;
+        let Some(end) = first.checked_add(1 << ROOM_BITS) else { return Ok(None) };
+        let last = match self.between.get(&first) {
+            Some(last) => *last,
+            None => {
+                let owner = self.account.as_bytes();
+                let rows = self.core.store.scan_seq(OFFLINE, owner, first..end, Direction::Backward, 1).await?;
+                rows.first().map_or(first, |(seq, _)| *seq).max(after)
+            }
+        };
+        let least = last - first + 1; // `last` lies in this range, like `after`
+        let counted = self.core.offline.between.fetch_add(1, Ordering::AcqRel).max(least);
+        self.core.offline.between.fetch_max(counted + 1, Ordering::AcqRel);
+        let seq = first + counted;
+        if seq >= end {
+            return Ok(None); // two thousand million of them: at the end, then
+        }
+        self.between.insert(first, seq);
+        Ok(Some(seq))
     }
 
     async fn delete(&mut self, rows: &[u64]) -> Result<(), StoreError> {

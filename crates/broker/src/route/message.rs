@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use xmpp::stanza::{Condition, StanzaError};
-use xmpp::time::Timestamp;
-use xmpp::xml::Frame;
 
 use super::rules::{Addressed, Fate, MessageType, fate};
 use super::{Stanza, Waiting, bounce};
 use crate::Core;
 use crate::core::Place;
-use crate::mailbox::{Claim, Delivery, Notice};
+use crate::mailbox::{Claim, Delivery, Notice, Position};
 use crate::offline::{self, Kept};
 use crate::registry::SessionHandle;
 use crate::settle::Ticket;
@@ -58,8 +56,9 @@ async fn to_account(
     };
     match fate(addressed, message_type, !takers.is_empty()) {
         Fate::ToResource | Fate::ToAll => {
-            let ticket = ticket_for(&stanza, message_type, takers.len(), waiting);
-            to_sessions(core, &stanza, &takers, message_type, ticket.as_ref()).await;
+            let position = core.registry.position(&takers);
+            let ticket = ticket_for(&stanza, message_type, position, takers.len(), waiting);
+            to_sessions(core, &stanza, &takers, message_type, position, ticket.as_ref()).await;
             return ticket;
         }
         Fate::Keep => Box::pin(keep(core, &stanza, |_| true)).await,
@@ -70,10 +69,16 @@ async fn to_account(
 }
 
 /// Makes the ticket of a message that goes to sessions, if its sender waits for one.
-fn ticket_for(stanza: &Stanza, message_type: MessageType, holders: usize, waiting: Waiting<'_>) -> Option<Arc<Ticket>> {
+fn ticket_for(
+    stanza: &Stanza,
+    message_type: MessageType,
+    position: Position,
+    holders: usize,
+    waiting: Waiting<'_>,
+) -> Option<Arc<Ticket>> {
     let sender = waiting?;
     let account = may_be_kept(message_type).then(|| stanza.to.bare_str());
-    Some(Ticket::new(stanza.frame.clone(), account, holders, Arc::clone(sender)))
+    Some(Ticket::new(stanza.frame.clone(), account, position, holders, Arc::clone(sender)))
 }
 
 /// Posts a message to sessions; what one of them cannot take is kept for it.
@@ -82,12 +87,13 @@ async fn to_sessions(
     stanza: &Stanza,
     sessions: &[Arc<SessionHandle>],
     message_type: MessageType,
+    position: Position,
     ticket: Option<&Arc<Ticket>>,
 ) {
     let mut refused = Vec::new();
     for session in sessions {
         let claim = ticket.cloned().map_or(Claim::None, Claim::Live);
-        if session.mailbox.post(Delivery::message(stanza.frame.clone(), claim)).is_err() {
+        if session.mailbox.post(Delivery::message(stanza.frame.clone(), claim, position)).is_err() {
             refused.push(session.id);
         }
     }
@@ -108,7 +114,7 @@ async fn to_sessions(
     }
 }
 
-fn may_be_kept(message_type: MessageType) -> bool {
+pub(super) fn may_be_kept(message_type: MessageType) -> bool {
     matches!(message_type, MessageType::Chat | MessageType::Normal)
 }
 
@@ -127,42 +133,5 @@ async fn keep(core: &Core, stanza: &Stanza, came: impl Fn(&SessionHandle) -> boo
         Ok(Kept::NotWorth) => {}
         Ok(Kept::NoAccount | Kept::Full) => bounce(core, stanza, &StanzaError::new(Condition::ServiceUnavailable)),
         Err(_) => bounce(core, stanza, &StanzaError::new(Condition::InternalServerError)),
-    }
-}
-
-/// Finds another place for a message that a session took at `at` and never had for good.
-///
-/// One that was addressed to the account goes to sessions that came after it: those that were there have it already. If
-/// there are none, or the message was for that resource alone and nobody else takes messages, it is kept.
-pub(crate) async fn reroute(
-    core: &Core,
-    lost: &SessionHandle,
-    frame: Frame,
-    at: Timestamp,
-    ticket: Option<&Arc<Ticket>>,
-) {
-    let message_type = MessageType::of(frame.attr("type").as_deref());
-    let from = frame.attr("from").and_then(|from| xmpp::jid::Jid::parse(&from).ok());
-    let Some(from) = from else { return };
-    let to_all = frame.attr("to").is_some_and(|to| !to.contains('/'));
-    let stanza = Stanza { frame, from, to: lost.jid.clone() };
-    match message_type {
-        MessageType::Error | MessageType::Headline => {}
-        MessageType::Groupchat => bounce(core, &stanza, &StanzaError::new(Condition::RecipientUnavailable)),
-        MessageType::Normal | MessageType::Chat => {
-            let came_after = |s: &SessionHandle| !to_all || s.takes_messages_since() >= at;
-            let takers =
-                core.registry.sessions(lost.jid.bare_str(), |s| s.id != lost.id && s.takes_messages() && came_after(s));
-            if !takers.is_empty() {
-                if let Some(ticket) = ticket {
-                    ticket.moved(takers.len());
-                }
-                return to_sessions(core, &stanza, &takers, message_type, ticket).await;
-            }
-            keep(core, &stanza, |s| s.id != lost.id && came_after(s)).await;
-        }
-    }
-    if let Some(ticket) = ticket {
-        ticket.placed();
     }
 }

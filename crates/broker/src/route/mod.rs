@@ -4,6 +4,7 @@
 //! parsed `to`. It leaves towards a mailbox, the offline store, the federation, a service of the broker, or back.
 
 mod iq;
+mod left;
 mod message;
 mod rules;
 
@@ -20,7 +21,8 @@ use crate::mailbox::{Claim, Delivery, Mailbox, Refused};
 use crate::registry::SessionHandle;
 use crate::settle::Ticket;
 
-pub(crate) use message::{reroute, route as message};
+pub(crate) use left::{Left, reroute};
+pub(crate) use message::route as message;
 pub(crate) use rules::MessageType;
 
 /// A stanza with its addresses parsed.

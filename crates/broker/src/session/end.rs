@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 
 use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError};
+use xmpp::time::Timestamp;
 use xmpp::xml::{Element, Frame};
 
-use super::{Bound, ClientSession, Phase};
-use crate::mailbox::{Claim, Mail, Notice};
+use super::{Bound, ClientSession, OfflineReading, Phase};
+use crate::mailbox::{Claim, Mail, Notice, Position};
 use crate::registry::SessionHandle;
-use crate::route::{self, Stanza};
+use crate::route::{self, Left, Stanza};
 
 impl ClientSession {
     /// The connection is gone, however it ended. Must be called for every session.
@@ -23,8 +24,9 @@ impl ClientSession {
     /// Ends the session; the connection may live on until the last bytes are written.
     pub(super) async fn end(&mut self) {
         let Phase::Bound(bound) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let Bound { handle, in_flight, directed, done_rows, .. } = *bound;
+        let Bound { handle, in_flight, directed, done_rows, offline, looks_again, deferred, .. } = *bound;
         self.core.registry.unbind(&handle);
+        self.core.registry.tell_waiting(handle.jid.bare_str());
         tracing::debug!(session = handle.id, unacknowledged = in_flight.len(), "a client session has ended");
         let queued = handle.mailbox.close();
         // whoever took the resource over has told the contacts that it is there; only those who were addressed directly
@@ -42,29 +44,31 @@ impl ClientSession {
         }
         let _ = crate::offline::delete(&self.core, handle.jid.bare_str(), &done_rows).await;
         let mut unacked: VecDeque<Frame> = self.stream.take_unacked().into();
-        let mut rows_left = false;
+        let mut rows_left = looks_again || offline != OfflineReading::Idle;
+        let mut left = Vec::new();
         for sent in in_flight {
             // with XEP-0198 the stream kept the frame, in the same order
             let Some(frame) = sent.frame.or_else(|| unacked.pop_front()) else { continue };
             rows_left |= matches!(sent.claim, Claim::Row(_));
-            self.place_elsewhere(&handle, frame, sent.claim, sent.at).await;
+            left.extend(self.leave(&handle, frame, sent.claim, sent.position, sent.at));
         }
         let now = self.core.env.now();
-        for mail in queued {
-            if let Mail::Stanza(delivery) = mail {
-                self.place_elsewhere(&handle, delivery.frame, delivery.claim, now).await;
-            }
+        let queued = queued.into_iter().filter_map(|mail| match mail {
+            Mail::Stanza(delivery) => Some(delivery),
+            Mail::Notice(_) => None,
+        });
+        for delivery in deferred.into_iter().chain(queued) {
+            left.extend(self.leave(&handle, delivery.frame, delivery.claim, delivery.position, now));
         }
-        if rows_left {
-            let others = self.core.registry.sessions(handle.jid.bare_str(), SessionHandle::takes_messages);
-            if let Some(other) = others.first() {
-                other.mailbox.notify(Notice::Offline);
-            }
+        route::reroute(&self.core, &handle, left, rows_left).await;
+        // read anew: the one that was there may have been replaced in turn
+        if let Some(heir) = self.core.registry.session(&handle.jid) {
+            heir.mailbox.notify(Notice::Ended(handle.id));
         }
     }
 
     /// A message lies in the store already, where a session that came after it has not looked.
-    fn point_at_store(&self, handle: &SessionHandle, frame: &Frame, at: xmpp::time::Timestamp) {
+    fn point_at_store(&self, handle: &SessionHandle, frame: &Frame, at: Timestamp) {
         let to_all = frame.attr("to").is_some_and(|to| !to.contains('/'));
         let has_missed_it = |s: &SessionHandle| s.takes_messages() && (!to_all || s.takes_messages_since() >= at);
         if let Some(other) = self.core.registry.sessions(handle.jid.bare_str(), has_missed_it).first() {
@@ -72,21 +76,29 @@ impl ClientSession {
         }
     }
 
-    /// Finds another place for a stanza that the client never got.
-    async fn place_elsewhere(&self, handle: &SessionHandle, frame: Frame, claim: Claim, at: xmpp::time::Timestamp) {
+    /// Looks at a stanza that the client never got. Returns it if it is a message that needs another place.
+    fn leave(
+        &self,
+        handle: &SessionHandle,
+        frame: Frame,
+        claim: Claim,
+        position: Position,
+        at: Timestamp,
+    ) -> Option<Left> {
         match (frame.name(), claim) {
             (_, Claim::Row(_)) => {} // it lies where it was
             ("message", Claim::Live(ticket)) if ticket.lost() => {
-                route::reroute(&self.core, handle, frame, at, Some(&ticket)).await;
+                return Some(Left { frame, position, at, ticket: Some(ticket) });
             }
             ("message", Claim::Live(_)) => self.point_at_store(handle, &frame, at),
-            ("message", Claim::None) => route::reroute(&self.core, handle, frame, at, None).await,
+            ("message", Claim::None) => return Some(Left { frame, position, at, ticket: None }),
             ("iq", _) => {
-                let Some(from) = frame.attr("from").and_then(|from| Jid::parse(&from).ok()) else { return };
+                let from = frame.attr("from").and_then(|from| Jid::parse(&from).ok())?;
                 let stanza = Stanza { frame, from, to: handle.jid.clone() };
                 route::bounce(&self.core, &stanza, &StanzaError::new(Condition::RecipientUnavailable));
             }
             _ => {}
         }
+        None
     }
 }

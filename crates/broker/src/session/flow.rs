@@ -1,9 +1,12 @@
 //! Stanzas to the client: sent, acknowledged, and the offline messages among them.
 
+use std::collections::{HashSet, VecDeque};
+
 use xmpp::stream::StreamCondition;
 
-use super::{ClientSession, InFlight, OfflineReading, Phase};
-use crate::mailbox::{Claim, Delivery};
+use super::{Bound, ClientSession, InFlight, OfflineReading, Phase};
+use crate::Core;
+use crate::mailbox::{Claim, Delivery, Position};
 use crate::offline;
 
 /// Offline messages that are sent before the first of them must have arrived.
@@ -13,11 +16,12 @@ impl ClientSession {
     /// Sends a stanza to the client.
     pub(super) fn send(&mut self, delivery: Delivery) {
         let Phase::Bound(bound) = &mut self.phase else { return };
-        let Delivery { frame, claim, .. } = delivery;
+        let Delivery { frame, claim, position, .. } = delivery;
         if !self.stream.send(&frame) {
             // the stream is over: whoever closes the session finds it another place
             bound.in_flight.push_back(InFlight {
                 claim,
+                position,
                 bytes: frame.len(),
                 at: self.core.env.now(),
                 frame: Some(frame),
@@ -26,7 +30,7 @@ impl ClientSession {
         }
         let bytes = frame.len();
         let kept = if bound.acks { None } else { Some(frame) };
-        bound.in_flight.push_back(InFlight { claim, bytes, at: self.core.env.now(), frame: kept });
+        bound.in_flight.push_back(InFlight { claim, position, bytes, at: self.core.env.now(), frame: kept });
     }
 
     /// Sends a stanza that comes from this session itself and not out of the mailbox.
@@ -70,7 +74,7 @@ impl ClientSession {
             bound.in_flight = std::collections::VecDeque::new(); // an idle session keeps no memory
         }
         if bound.handle.mailbox.landed(count, bytes) {
-            bound.offline = OfflineReading::UpTo(0); // it had overflowed into the offline store
+            bound.looks_again = true; // it had overflowed into the offline store
         }
     }
 
@@ -82,51 +86,120 @@ impl ClientSession {
             // rows that could not be deleted are delivered once more, with the same ids
             let _ = Box::pin(offline::delete(&self.core, bound.handle.jid.bare_str(), &rows)).await;
         }
-        if let OfflineReading::UpTo(_) = bound.offline
-            && bound.in_flight.is_empty()
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        if bound.offline != OfflineReading::Idle && bound.rows_under_way().next().is_none() {
+            match bound.offline {
+                OfflineReading::UpTo(after) => Box::pin(self.read_offline(after)).await,
+                _ => {
+                    bound.offline = OfflineReading::Idle;
+                    self.core.registry.release_offline(&bound.handle);
+                }
+            }
+        }
+        self.send_deferred().await;
+    }
+
+    /// Sends a stanza, or keeps it back if it is a message and others come first (RFC 6120 §10.1). Questions and presence
+    /// pass: a client that cannot ask until it has read everything cannot read it.
+    pub(super) fn send_in_order(&mut self, delivery: Delivery) {
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        if !delivery.is_message || (bound.deferred.is_empty() && bound.is_in_order()) {
+            return self.send(delivery);
+        }
+        // nearly always the last one; what a session before this one left behind comes before what was routed since
+        let at = bound.deferred.iter().rposition(|other| other.position.order <= delivery.position.order);
+        bound.deferred.insert(at.map_or(0, |at| at + 1), delivery);
+    }
+
+    /// Looks into the offline store if there may be something, and sends what was kept back when nothing is before it.
+    pub(super) async fn send_deferred(&mut self) {
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        if bound.looks_again && bound.heir_of.is_none() && !matches!(bound.offline, OfflineReading::UpTo(_)) {
+            bound.looks_again = false;
+            if bound.handle.takes_messages() && self.core.registry.claim_offline(&bound.handle) {
+                Box::pin(self.read_offline(0)).await;
+            }
+        }
+        while let Phase::Bound(bound) = &mut self.phase
+            && bound.is_in_order()
         {
-            Box::pin(self.read_offline()).await;
+            let Some(delivery) = bound.deferred.pop_front() else {
+                bound.deferred = VecDeque::new(); // an idle session keeps no memory
+                return;
+            };
+            self.send(delivery);
         }
     }
 
-    /// Sends the next offline messages, unless another session of the account is at it.
-    pub(super) async fn read_offline(&mut self) {
+    /// Sends the next offline messages after row `after`, and among them what was kept back and comes before them.
+    async fn read_offline(&mut self, after: u64) {
         let Phase::Bound(bound) = &mut self.phase else { return };
-        if !bound.handle.takes_messages() || !self.core.registry.claim_offline(&bound.handle) {
-            return;
-        }
-        let after = match bound.offline {
-            OfflineReading::Idle => 0,
-            OfflineReading::UpTo(seq) => seq,
-        };
-        // rows that are under way already are not sent twice
-        let under_way = bound.in_flight.iter().filter_map(|sent| match sent.claim {
-            Claim::Row(seq) => Some(seq),
-            _ => None,
-        });
-        let after = under_way.max().unwrap_or(0).max(after);
-        let account = bound.handle.jid.bare_str().to_owned();
-        let bytes_max = self.core.config.limits.session_queue_bytes;
-        let Ok(waiting) = offline::read(&self.core, &account, after, OFFLINE_BATCH, bytes_max).await else {
-            // the store failed: they stay where they are, and the next sign-in finds them
-            self.core.registry.release_offline(&bound.handle);
-            bound.offline = OfflineReading::Idle;
-            return;
-        };
-        let Some(last) = waiting.last().map(|w| w.seq) else {
-            bound.offline = OfflineReading::Idle;
-            let rows_under_way = bound.in_flight.iter().any(|sent| matches!(sent.claim, Claim::Row(_)));
-            if rows_under_way {
-                bound.offline = OfflineReading::UpTo(after); // look again when these have arrived
-            } else {
+        match self.core.next_offline(bound, after).await {
+            Some((last, waiting)) => {
+                bound.offline = OfflineReading::UpTo(last);
+                bound.handle.mailbox.launched(waiting.len(), waiting.iter().map(|w| w.frame.len()).sum());
+                for offline::Waiting { seq, frame } in waiting {
+                    self.send_deferred_before(seq);
+                    self.send(Delivery::message(frame, Claim::Row(seq), Position::default()));
+                }
+            }
+            None if bound.rows_under_way().next().is_some() => bound.offline = OfflineReading::Sent,
+            None => {
+                bound.offline = OfflineReading::Idle;
                 self.core.registry.release_offline(&bound.handle);
             }
-            return;
-        };
-        bound.offline = OfflineReading::UpTo(last);
-        bound.handle.mailbox.launched(waiting.len(), waiting.iter().map(|w| w.frame.len()).sum());
-        for offline::Waiting { seq, frame } in waiting {
-            self.send(Delivery::message(frame, Claim::Row(seq)));
         }
+    }
+
+    /// Sends what was kept back and comes before a row.
+    fn send_deferred_before(&mut self, seq: u64) {
+        while let Phase::Bound(bound) = &mut self.phase
+            && let Some(earlier) = bound.deferred.pop_front_if(|deferred| deferred.position.after < seq)
+        {
+            self.send(earlier);
+        }
+    }
+}
+
+impl Core {
+    /// Reads the next offline messages of a session, with the last row that was looked at; `None` at the end. What the
+    /// client gets anyway is passed over: rows that are under way, and live messages that were written besides.
+    ///
+    /// When the store fails it is the end too: they stay where they are, and the next sign-in finds them.
+    async fn next_offline(&self, bound: &Bound, mut after: u64) -> Option<(u64, Vec<offline::Waiting>)> {
+        let under_way: HashSet<u64> = bound.rows_under_way().chain(bound.rows_of_live_messages()).collect();
+        let (account, bytes_max) = (bound.handle.jid.bare_str(), self.config.limits.session_queue_bytes);
+        loop {
+            let mut waiting = offline::read(self, account, after, OFFLINE_BATCH, bytes_max).await.ok()?;
+            after = waiting.last()?.seq;
+            waiting.retain(|w| !under_way.contains(&w.seq));
+            if !waiting.is_empty() {
+                return Some((after, waiting));
+            }
+        }
+    }
+}
+
+impl Bound {
+    /// Whether no message has to wait for another.
+    fn is_in_order(&self) -> bool {
+        self.heir_of.is_none() && !self.looks_again && !matches!(self.offline, OfflineReading::UpTo(_))
+    }
+
+    /// Lists the rows of live messages that the client gets or has got, and that were written for their senders' sake.
+    fn rows_of_live_messages(&self) -> impl Iterator<Item = u64> {
+        let claims = self.in_flight.iter().map(|sent| &sent.claim).chain(self.deferred.iter().map(|d| &d.claim));
+        claims.filter_map(|claim| match claim {
+            Claim::Live(ticket) => ticket.row(),
+            _ => None,
+        })
+    }
+
+    /// Lists the rows of the offline store that were sent and that the client does not have for good.
+    fn rows_under_way(&self) -> impl Iterator<Item = u64> {
+        self.in_flight.iter().filter_map(|sent| match sent.claim {
+            Claim::Row(seq) => Some(seq),
+            _ => None,
+        })
     }
 }

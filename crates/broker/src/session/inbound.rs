@@ -96,8 +96,11 @@ impl ClientSession {
                 if first {
                     self.welcome().await;
                 }
-                if !took && handle.takes_messages() {
-                    self.read_offline().await;
+                if !took
+                    && handle.takes_messages()
+                    && let Phase::Bound(bound) = &mut self.phase
+                {
+                    bound.looks_again = true;
                 }
             }
             (Some("unavailable"), None) => {

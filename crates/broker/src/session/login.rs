@@ -20,6 +20,10 @@ use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, VerifierRow};
 /// The longest that a login is delayed after failures; a connection has 30 s for all of it.
 const DELAY_MAX: Duration = Duration::from_secs(10);
 
+/// How long messages for a session wait for what the one before it, which had its resource, leaves behind. That one ends
+/// at once, unless its connection is stuck in the middle of a write.
+const HEIR_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A session that is not bound yet.
 pub(super) struct Login {
     pub(super) deadline: Timestamp,
@@ -145,8 +149,13 @@ impl ClientSession {
         let handle = Arc::new(SessionHandle::new(self.core.registry.next_id(), jid, mailbox));
         match self.core.registry.bind(Arc::clone(&handle), limits.sessions_per_account) {
             Ok(replaced) => {
-                if let Some(old) = replaced {
+                let heir_of = replaced.map(|old| {
                     old.mailbox.notify(Notice::Conflict);
+                    (old.id, self.core.env.now() + HEIR_PATIENCE)
+                });
+                // read after the session can be found: rows that are written from here on are noted
+                if let Ok(newest) = crate::offline::newest(&self.core, handle.jid.bare_str()).await {
+                    handle.note_row(newest);
                 }
                 // asked after the session can be found: a change before this is seen here, one after it ends the session
                 if !self.may_still_sign_in().await {
@@ -156,7 +165,7 @@ impl ClientSession {
                 self.stream.bound(&handle.jid);
                 self.allowance = self.core.allowances.of(handle.jid.bare_str(), limits, self.core.env.now());
                 tracing::debug!(session = handle.id, "a client has bound a resource");
-                self.phase = Phase::Bound(Box::new(Bound::new(handle)));
+                self.phase = Phase::Bound(Box::new(Bound { heir_of, ..Bound::new(handle) }));
             }
             Err(_) => self.stream.bind_refused(&StanzaError::new(Condition::ResourceConstraint)),
         }
@@ -173,6 +182,9 @@ impl Bound {
             in_flight: std::collections::VecDeque::new(),
             done_rows: Vec::new(),
             offline: OfflineReading::Idle,
+            looks_again: false,
+            heir_of: None,
+            deferred: std::collections::VecDeque::new(),
             directed: None,
         }
     }

@@ -39,7 +39,7 @@ use xmpp::time::Timestamp;
 
 use crate::allowance::Allowance;
 use crate::environment::Wake;
-use crate::mailbox::{Claim, Mail, Notice};
+use crate::mailbox::{Claim, Delivery, Mail, Notice, Position};
 use crate::registry::SessionHandle;
 use crate::settle::Unsettled;
 use crate::{Broker, Core};
@@ -101,6 +101,13 @@ struct Bound {
     /// Rows of the offline store that the client has for good and that are to be deleted.
     done_rows: Vec<u64>,
     offline: OfflineReading,
+    /// There may be rows in the offline store that have not been looked for.
+    looks_again: bool,
+    /// The session of this number had the resource before, and may leave something behind: what is for the client waits
+    /// until it has, or for this long.
+    heir_of: Option<(u64, Timestamp)>,
+    /// Messages that come after others which are in the offline store or with that session, in the order of routing.
+    deferred: VecDeque<Delivery>,
     /// Whom the client has sent directed presence to (RFC 6121 §4.6).
     directed: Option<HashSet<Jid>>,
 }
@@ -108,6 +115,7 @@ struct Bound {
 /// A stanza that was sent and that the client does not have for good.
 struct InFlight {
     claim: Claim,
+    position: Position,
     bytes: usize,
     at: Timestamp,
     /// Kept here only where the stream does not keep it (without XEP-0198).
@@ -119,6 +127,8 @@ struct InFlight {
 enum OfflineReading {
     /// Not at it.
     Idle,
+    /// All have been sent, and not all have arrived: no other session reads them meanwhile.
+    Sent,
     /// Sent up to this row; more are read when these have arrived.
     UpTo(u64),
 }
@@ -262,10 +272,11 @@ impl ClientSession {
         let mail = bound.handle.mailbox.take();
         for item in mail {
             match item {
-                Mail::Stanza(delivery) => self.send(delivery),
+                Mail::Stanza(delivery) => self.send_in_order(delivery),
                 Mail::Notice(notice) => Box::pin(self.handle_notice(notice)).await,
             }
         }
+        self.send_deferred().await;
     }
 
     async fn handle_notice(&mut self, notice: Notice) {
@@ -273,7 +284,19 @@ impl ClientSession {
             Notice::Conflict => self.stream.fail(StreamCondition::Conflict),
             Notice::AccountGone => self.stream.fail(StreamCondition::NotAuthorized),
             Notice::Shutdown => self.stream.fail(StreamCondition::SystemShutdown),
-            Notice::Offline => return self.read_offline().await,
+            Notice::Offline => {
+                // looked for when the mailbox is empty: what lies in it may come before what is found
+                if let Phase::Bound(bound) = &mut self.phase {
+                    bound.looks_again = true;
+                }
+                return;
+            }
+            Notice::Ended(predecessor) => {
+                if let Phase::Bound(bound) = &mut self.phase {
+                    bound.heir_of = bound.heir_of.filter(|(id, _)| *id != predecessor);
+                }
+                return;
+            }
         }
         self.end().await;
     }

@@ -30,7 +30,8 @@ impl ClientSession {
                     Some(since) => since + limits.ack_timeout,
                     None => self.last_heard + limits.client_idle,
                 };
-                Some(bound.unsettled.store_at().map_or(silence, |at| at.min(silence)))
+                let heir = bound.heir_of.map(|(_, until)| until);
+                [bound.unsettled.store_at(), heir].into_iter().flatten().chain([silence]).min()
             }
             Phase::Over => None,
         }
@@ -45,6 +46,7 @@ impl ClientSession {
             }
             Phase::Login(_) => self.release_held_login().await,
             Phase::Bound(bound) => {
+                bound.heir_of = bound.heir_of.filter(|(_, until)| *until > now);
                 if bound.unsettled.store_at().is_some_and(|at| at <= now) {
                     bound.unsettled.store(&self.core).await;
                 }

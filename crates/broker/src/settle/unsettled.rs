@@ -4,12 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use xmpp::time::Timestamp;
-use xmpp::xml::Frame;
 
 use super::Ticket;
 use crate::Core;
 use crate::mailbox::Mailbox;
-use crate::offline::{self, Kept};
+use crate::offline::{self, Kept, ToKeep};
 
 /// Who sends on the stream, which says what happens to messages that nobody acknowledges and no store can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +89,8 @@ impl Unsettled {
 
     /// One commit for each receiver, however many messages.
     async fn store_for(&self, core: &Core, account: &str, tickets: &[Arc<Ticket>]) {
-        let frames: Vec<Frame> = tickets.iter().map(|ticket| ticket.frame.clone()).collect();
-        let Ok(kept) = offline::keep_all(core, account, &frames).await else {
+        let to_keep = |t: &Arc<Ticket>| ToKeep { frame: t.frame.clone(), after: Some(t.position.after) };
+        let Ok(kept) = offline::keep_all(core, account, tickets.iter().map(to_keep).collect()).await else {
             return tickets.iter().for_each(|ticket| ticket.store_failed());
         };
         let mut needless = Vec::new();

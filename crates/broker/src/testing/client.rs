@@ -27,6 +27,8 @@ pub struct TestClient {
     pub handles: bool,
     pub(super) frozen: bool,
     received: Vec<Element>,
+    /// How much of it was not acknowledged.
+    unhandled: usize,
     /// The ids given to [`TestClient::send_numbered`] that the broker has acknowledged.
     pub acknowledged: Vec<u64>,
     /// Why the stream is over, if it is.
@@ -53,6 +55,7 @@ impl TestClient {
             handles: true,
             frozen: false,
             received: Vec::new(),
+            unhandled: 0,
             acknowledged: Vec::new(),
             ended: None,
             ready: false,
@@ -97,6 +100,13 @@ impl TestClient {
             && let Some(session) = &mut self.session
         {
             run(session.handle_bytes(&bytes));
+        }
+    }
+
+    /// Acknowledges all that has been received, and everything from now on.
+    pub fn handle_all(&mut self) {
+        if !std::mem::replace(&mut self.handles, true) {
+            self.stream.handled(u32::try_from(std::mem::take(&mut self.unhandled)).unwrap_or(u32::MAX));
         }
     }
 
@@ -156,6 +166,8 @@ impl TestClient {
                     self.received.push(frame.to_element());
                     if self.handles {
                         self.stream.handled(1);
+                    } else {
+                        self.unhandled += 1;
                     }
                 }
                 InitiatorEvent::Ended(ending) => self.ended = Some(ending),

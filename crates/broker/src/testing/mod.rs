@@ -235,6 +235,13 @@ impl World {
         client
     }
 
+    /// Connects a client and makes it available; what it gets for that is left for the test to read.
+    pub fn online_unread(&mut self, account: &str, resource: &str) -> usize {
+        let client = self.connect(account, resource);
+        self.send(client, "<presence/>");
+        client
+    }
+
     /// Returns a client.
     #[must_use]
     pub fn client(&mut self, client: usize) -> &mut TestClient {

@@ -7,6 +7,7 @@ mod federation_acks;
 mod hostile;
 mod limits;
 mod offline;
+mod order;
 mod presence;
 mod roster;
 mod routing;
