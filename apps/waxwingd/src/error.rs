@@ -60,6 +60,22 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// A word for programs.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::BadDomain => "bad_domain",
+            Self::DomainFixed { .. } => "domain_fixed",
+            Self::Bind(_) => "port",
+            Self::Keys { .. } => "key_file",
+            Self::Store { .. } => "store",
+            Self::Identity { .. } | Self::Authorities(_) => "certificate",
+            Self::Unreadable { .. } => "unreadable",
+            Self::BadPeer => "settings",
+            Self::AdminSocket { .. } => "admin_socket",
+        }
+    }
+
     /// What happened, in one sentence without a full stop.
     #[must_use]
     pub fn what_happened(&self) -> String {
@@ -93,7 +109,7 @@ impl StartError {
             Self::Identity { .. } => "Check the certificate and its private key.".to_owned(),
             Self::Unreadable { .. } => "Check the path and its permissions.".to_owned(),
             Self::Authorities(_) => "Check the file that [federation] ca_file names.".to_owned(),
-            Self::BadPeer => "Copy it again from the other broker: `waxwingd up` prints it.".to_owned(),
+            Self::BadPeer => "Copy it again from the other broker: `waxwingd status` there shows it.".to_owned(),
             Self::AdminSocket { .. } => {
                 "Choose a data directory with a shorter path on a file system that has sockets.".to_owned()
             }

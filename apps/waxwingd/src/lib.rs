@@ -37,6 +37,8 @@ pub mod paths;
 mod process;
 pub mod server;
 pub mod settings;
+#[cfg(test)]
+mod words;
 
 pub use error::StartError;
 pub use server::{Addresses, Facts, Invite, PeerError, Server};

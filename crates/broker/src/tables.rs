@@ -22,6 +22,9 @@ pub const PEERS: Table = Table::new("peers");
 
 /// Invitations. Point rows of the owner `invites`, named by token: [`InviteRow`].
 pub const INVITES: Table = Table::new("invites");
+/// Who has come by an invitation of the operator, as long as it would have been good. Point rows of the owner `invites`,
+/// named by the bare address of the new account: [`UsedInviteRow`].
+pub const INVITES_USED: Table = Table::new("invites-used");
 /// How many invitations an account has made today. Point rows, named `quota`: [`DayQuotaRow`].
 pub const INVITE_QUOTA: Table = Table::new("invite-quota");
 /// Names that an invitation keeps for somebody. Point rows of the owner `names`, named by bare address: [`ReservedRow`].
@@ -39,7 +42,7 @@ pub const UPLOAD_CHUNKS: Table = Table::new("upload-chunks");
 /// How much an account has uploaded today. Point rows, named `quota`: [`DayQuotaRow`].
 pub const UPLOAD_QUOTA: Table = Table::new("upload-quota");
 
-/// The owner of the rows of [`INVITES`].
+/// The owner of the rows of [`INVITES`] and [`INVITES_USED`].
 pub const INVITES_OWNER: &[u8] = b"invites";
 /// The owner of the rows of [`RESERVED`].
 pub const RESERVED_OWNER: &[u8] = b"names";
@@ -182,6 +185,20 @@ pub struct InviteRow {
     /// The invitation is to the inviter's contact list, and only besides to an account.
     #[prost(bool, tag = "7")]
     pub is_contact: bool,
+}
+
+/// An invitation of the operator that somebody has used.
+#[derive(Clone, PartialEq, Message)]
+pub struct UsedInviteRow {
+    /// The beginning of its token, by which the operator knows it; the rest is gone.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// The bare address of the account that was made with it.
+    #[prost(string, tag = "2")]
+    pub account: String,
+    /// When the invitation would have ended, in milliseconds since the Unix epoch; the row ends with it.
+    #[prost(int64, tag = "3")]
+    pub expires_at: i64,
 }
 
 /// What was used up on one day.

@@ -3,6 +3,7 @@
 //!
 //! Links themselves are `uri`'s; what a token is worth is known to the broker that made it.
 
+use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
@@ -19,6 +20,9 @@ pub const FORM_INVITATION: &str = "urn:xmpp:invite#invitation";
 pub const NS_FEATURE: &str = "urn:xmpp:ibr-token:0";
 /// Namespace of the element that carries a token (XEP-0379 §3.4).
 pub const NS_PREAUTH: &str = "urn:xmpp:pars:0";
+
+/// Namespace of the element, ours, by which a broker tells who invited that somebody has come.
+pub const NS_JOINED: &str = "urn:waxwing:invite:0";
 
 /// Both commands.
 pub const CLAIM: Claim = Claim { xep: 401, version: "0.6.0", status: Status::Complete, features: &[] };
@@ -56,6 +60,18 @@ pub fn token_inside(stanza: &Element) -> Option<&str> {
 pub fn token(preauth: &Element) -> Option<&str> {
     let token = preauth.attr("token").filter(|_| preauth.is("preauth", NS_PREAUTH))?;
     (!token.is_empty() && token.len() <= MAX_TOKEN_LEN).then_some(token)
+}
+
+/// Makes `<joined jid='…'/>`: an account was made with an invitation of the receiver.
+#[must_use]
+pub fn joined(account: &BareJid) -> Element {
+    Element::new("joined", NS_JOINED).with_attr("jid", account.as_str())
+}
+
+/// Returns who has joined, of a message that must come from one's own server.
+#[must_use]
+pub fn joined_inside(message: &Element) -> Option<BareJid> {
+    BareJid::parse(message.child("joined", NS_JOINED)?.attr("jid")?).ok()
 }
 
 /// A finished invitation as the command returns it (XEP-0401 §5.1).

@@ -19,22 +19,24 @@ pub fn ask(data: &Path, command: Command) -> Result<Done, Failure> {
     let path = super::socket(data);
     let stream = UnixStream::connect(&path).map_err(|error| unreachable(data, &error))?;
     let broken = |_: io::Error| Failure::new("the broker did not answer");
-    converse(stream, command).map_err(broken)?.map_err(|_| Failure {
-        what: "the running broker is of another version".to_owned(),
-        todo: "Restart the broker after an update.".to_owned(),
+    converse(stream, command).map_err(broken)?.map_err(|_| {
+        let what = "the running broker is of another version than this program";
+        Failure::with_todo(what, "Restart the broker after an update.")
     })?
 }
 
 fn unreachable(data: &Path, error: &io::Error) -> Failure {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Failure {
-            what: format!("the broker in {} belongs to another user", data.display()),
-            todo: "Run this as the user that runs the broker.".to_owned(),
-        },
-        _ => Failure {
-            what: format!("no broker runs with the data in {}", data.display()),
-            todo: "Start it with `waxwingd up`, or say with --data-dir which one is meant.".to_owned(),
-        },
+        io::ErrorKind::PermissionDenied => Failure::with_todo(
+            format!("the broker in {} belongs to another user", data.display()),
+            "Run this command as the user that runs the broker (for a service: sudo -u waxwingd).",
+        )
+        .named("not_permitted"),
+        _ => Failure::with_todo(
+            format!("no broker is running with the data in {}", data.display()),
+            "Start it with `waxwingd up`, or say with --data-dir where its data is.",
+        )
+        .named("not_running"),
     }
 }
 

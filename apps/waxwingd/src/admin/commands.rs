@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use broker::accounts::{self, AccountError};
+use store::StoreError;
 use xmpp::jid::BareJid;
 
 use super::doctor;
-use super::protocol::{AccountLine, Command, Done, Failure, InviteLine, Outcome, PeerLine, Status};
+use super::invites;
+use super::protocol::{AccountLine, Command, Done, Failure, Outcome, PeerLine, Status};
 use crate::connection::Shared;
 use crate::server::{Facts, PeerError, peers};
 use crate::settings::Storage;
@@ -30,11 +32,9 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Outcome {
 async fn run(context: &Context, command: Command) -> Result<Done, Failure> {
     let broker = &context.shared.broker;
     match command {
-        Command::Invite => {
-            let invite = crate::server::invite(broker).await.map_err(|error| Failure::new(error.to_string()))?;
-            let expires_at = invite.expires_at.as_secs();
-            Ok(Done::Invite(InviteLine { link: invite.link, page: invite.page, expires_at }))
-        }
+        Command::Invite { days, name } => invites::make(broker, days, name.as_deref()).await,
+        Command::InviteList => invites::list(broker).await,
+        Command::InviteRevoke { id } => invites::revoke(broker, &id).await,
         Command::Status => Ok(Done::Status(status(context).await?)),
         Command::PeerAdd { link } => Ok(Done::Peer { domain: peers::add(broker, &link).await? }),
         Command::PeerList => Ok(Done::Peers(peer_lines(context).await?)),
@@ -80,10 +80,7 @@ async fn peer_lines(context: &Context) -> Result<Vec<PeerLine>, Failure> {
 
 async fn account_lines(context: &Context) -> Result<Vec<AccountLine>, Failure> {
     let broker = &context.shared.broker;
-    let rows = broker
-        .accounts()
-        .await
-        .map_err(|error| Failure { what: error.what_happened().to_owned(), todo: error.what_to_do().to_owned() })?;
+    let rows = broker.accounts().await.map_err(Failure::from)?;
     let open = rows.into_iter().filter(|row| !row.closed);
     let mut lines: Vec<AccountLine> =
         open.map(|row| AccountLine { online: broker.has_sessions(&row.jid), address: row.jid }).collect();
@@ -107,7 +104,13 @@ impl From<AccountError> for Failure {
             AccountError::NotFound => "`waxwingd account list` shows the accounts.",
             _ => "",
         };
-        Self { what: error.words().trim_end_matches('.').to_owned(), todo: todo.to_owned() }
+        Self::with_todo(error.words().trim_end_matches('.'), todo)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::with_todo(error.what_happened(), error.what_to_do()).named("store")
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod client;
 mod commands;
 pub(crate) mod doctor;
+mod invites;
 pub mod protocol;
 mod server;
 

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! {"v":1,"do":"invite"}
-//! {"v":1,"ok":{"invite":{"link":"xmpp:…","page":"https://…","expires_at":1800000000}}}
+//! {"v":1,"ok":{"invite":{"link":"xmpp:…","page":"https://…","expires_at":"2027-01-15T08:00:00.000Z"}}}
 //! {"v":1,"do":"account_delete","name":"alice"}
-//! {"v":1,"error":{"what":"there is no such account","todo":""}}
+//! {"v":1,"error":{"word":"failed","what":"there is no such account","todo":""}}
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,21 @@ pub struct Request {
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Command {
     /// Make an invitation.
-    Invite,
+    Invite {
+        /// How many days it is good; as long as usual without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        days: Option<u32>,
+        /// A name that is kept for who comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// List the invitations.
+    InviteList,
+    /// Take an invitation back.
+    InviteRevoke {
+        /// The beginning of its token, as the list shows it, or a link with it.
+        id: String,
+    },
     /// Say how the broker is.
     Status,
     /// Remember another broker.
@@ -92,6 +106,9 @@ pub enum Outcome {
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
+    /// A word for programs.
+    #[serde(default = "Failure::unnamed")]
+    pub word: String,
     /// What happened.
     pub what: String,
     /// What to do about it; may be empty.
@@ -104,6 +121,10 @@ pub struct Failure {
 pub enum Done {
     /// An invitation.
     Invite(InviteLine),
+    /// The invitations that are open, and those of the operator that were used.
+    Invites(Vec<ListedLine>),
+    /// An invitation was taken back.
+    Revoked(ListedLine),
     /// How the broker is.
     Status(Status),
     /// A peer was added.
@@ -140,8 +161,26 @@ pub struct InviteLine {
     pub link: String,
     /// The page that shows the same.
     pub page: Option<String>,
-    /// When it ends, in seconds since the Unix epoch.
-    pub expires_at: i64,
+    /// The address of the page in the characters that make a small code for a camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// When it ends (ISO 8601, UTC).
+    pub expires_at: String,
+}
+
+/// An invitation in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedLine {
+    /// The beginning of its token.
+    pub id: String,
+    /// The account that made it; the operator where there is none.
+    pub inviter: Option<String>,
+    /// The address that it keeps for who comes.
+    pub address: Option<String>,
+    /// The account that was made with it.
+    pub used_by: Option<String>,
+    /// When it ends (ISO 8601, UTC).
+    pub expires_at: String,
 }
 
 /// How the broker is.
@@ -257,7 +296,23 @@ impl Check {
 impl Failure {
     /// Something happened, and nothing can be done about it but what the words say.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), todo: String::new() }
+        Self::with_todo(what, "")
+    }
+
+    /// Something happened, and this can be done about it.
+    pub fn with_todo(what: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { word: Self::unnamed(), what: what.into(), todo: todo.into() }
+    }
+
+    /// Names it for programs.
+    #[must_use]
+    pub fn named(mut self, word: &str) -> Self {
+        word.clone_into(&mut self.word);
+        self
+    }
+
+    fn unnamed() -> String {
+        "failed".to_owned()
     }
 }
 
@@ -270,12 +325,13 @@ mod tests {
         let request: Request = serde_json::from_str(r#"{"v":1,"do":"account_delete","name":"alice"}"#).expect("read");
         assert_eq!(request.command, Command::AccountDelete { name: "alice".into() });
         assert_eq!(
-            serde_json::to_string(&Request { v: 1, command: Command::Invite }).expect("written"),
+            serde_json::to_string(&Request { v: 1, command: Command::Invite { days: None, name: None } })
+                .expect("written"),
             r#"{"v":1,"do":"invite"}"#
         );
         let answer = Answer { v: 1, outcome: Outcome::Error(Failure::new("no")) };
         let text = serde_json::to_string(&answer).expect("written");
-        assert_eq!(text, r#"{"v":1,"error":{"what":"no","todo":""}}"#);
+        assert_eq!(text, r#"{"v":1,"error":{"word":"failed","what":"no","todo":""}}"#);
         for done in
             [Done::Nothing, Done::Peers(Vec::new()), Done::Password { address: "a".into(), password: "b".into() }]
         {

@@ -85,14 +85,14 @@ async fn converse(stream: UnixStream, context: &Context) -> io::Result<()> {
         let outcome = match serde_json::from_slice::<Request>(&line) {
             _ if is_too_long => Outcome::Error(Failure::new("the request is too long")),
             Ok(request) if request.v == VERSION => execute(context, request.command).await,
-            Ok(_) => Outcome::Error(Failure {
-                what: "the running broker speaks another version of this protocol".to_owned(),
-                todo: "Restart the broker after an update.".to_owned(),
-            }),
-            Err(_) => Outcome::Error(Failure {
-                what: "the running broker does not know this request".to_owned(),
-                todo: "Restart the broker after an update.".to_owned(),
-            }),
+            Ok(_) => Outcome::Error(Failure::with_todo(
+                "the running broker speaks another version of this protocol",
+                "Restart the broker after an update.",
+            )),
+            Err(_) => Outcome::Error(Failure::with_todo(
+                "the running broker does not know this request",
+                "Restart the broker after an update.",
+            )),
         };
         let mut answer = serde_json::to_vec(&Answer { v: VERSION, outcome })?;
         answer.push(b'\n');

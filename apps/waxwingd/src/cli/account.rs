@@ -18,10 +18,10 @@ pub(super) fn delete(places: &Places, name: String, yes: bool) -> Result<ExitCod
 
 fn is_confirmed(name: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure {
-            what: "closing an account cannot be taken back, and nobody is here to ask".to_owned(),
-            todo: "Say --yes if it is meant.".to_owned(),
-        });
+        return Err(Failure::with_todo(
+            "closing an account cannot be undone, and there is no terminal to ask for confirmation",
+            "Add --yes if you mean it.",
+        ));
     }
     eprint!("Messages, contacts and files of {name} will be gone for ever. Type the name again to go on: ");
     let _ = io::stderr().flush();

@@ -1,9 +1,12 @@
 //! The command line.
 
 mod account;
+mod announce;
 mod doctor;
+mod layout;
 mod print;
 mod qr;
+mod service;
 mod up;
 
 use std::ffi::OsString;
@@ -40,7 +43,8 @@ enum Verb {
     /// Start the broker; the first start makes everything that it needs
     Up(UpArgs),
     /// Make an invitation: it opens one account
-    Invite(JsonArgs),
+    #[command(args_conflicts_with_subcommands = true)]
+    Invite(InviteArgs),
     /// Other brokers, reached without DNS
     #[command(subcommand)]
     Peer(PeerVerb),
@@ -75,8 +79,38 @@ struct UpArgs {
     /// Keep everything in memory and leave nothing behind
     #[arg(long, conflicts_with = "data_dir")]
     memory: bool,
+    /// Make a new invitation and print it; without this, one is printed on a terminal until somebody has joined
+    #[arg(long)]
+    invite: bool,
     #[command(flatten)]
     json: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+struct InviteArgs {
+    #[command(subcommand)]
+    verb: Option<InviteVerb>,
+    /// How many days it is good [default: the setting invite_days]
+    #[arg(long, value_name = "N")]
+    days: Option<u32>,
+    /// Keep this name for whoever comes
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum InviteVerb {
+    /// List the invitations that are open, and who has come by yours
+    List(JsonArgs),
+    /// Take an invitation back: its link opens no account any more
+    Revoke {
+        /// How it begins, as the list shows it, or its link
+        id: String,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -88,7 +122,7 @@ struct JsonArgs {
 
 #[derive(Debug, Subcommand)]
 enum PeerVerb {
-    /// Remember another broker by the peer link that its `waxwingd up` prints
+    /// Remember another broker by the peer link that `waxwingd status` shows there
     Add {
         /// The link
         link: String,
@@ -131,8 +165,16 @@ enum CaVerb {
 
 /// Runs the program with arguments as the shell gives them, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // looked for in what was typed, so that also a mistake in it is answered as was asked
+    let json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && json => {
+            let text = error.render().to_string();
+            print::failure(&Failure::new(text.trim_start_matches("error: ").trim_end()).named("usage"), true);
+            return ExitCode::from(2);
+        }
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
@@ -141,7 +183,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match execute(cli) {
         Ok(code) => code,
         Err(failure) => {
-            print::failure(&failure);
+            print::failure(&failure, json);
             ExitCode::FAILURE
         }
     }
@@ -154,14 +196,13 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Some(data) => Some(Places::beside(data)),
         None => Places::usual(),
     };
-    let places = places.ok_or_else(|| Failure {
-        what: "there is no home directory".to_owned(),
-        todo: "Say with --data-dir where the data is to be.".to_owned(),
+    let places = places.ok_or_else(|| {
+        Failure::with_todo("this user has no home directory", "Say with --data-dir where the data is to be kept.")
     })?;
     match cli.verb {
         Verb::Up(arguments) => {
             let settings = settings(&places, cli.config.as_deref())?;
-            up::run(up::adjust(settings, &arguments)?, &places, arguments.json.json)
+            up::run(up::adjust(settings, &arguments)?, &places, &arguments)
         }
         Verb::Doctor { domain, json } => {
             doctor::run(&places, || settings(&places, cli.config.as_deref()), domain, json.json)
@@ -178,7 +219,11 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
 /// The verbs that are one question to the running broker.
 fn request(verb: Verb) -> Result<(Ask, bool), Failure> {
     Ok(match verb {
-        Verb::Invite(json) => (Ask::Invite, json.json),
+        Verb::Invite(InviteArgs { verb: None, days, name, json }) => (Ask::Invite { days, name }, json.json),
+        Verb::Invite(InviteArgs { verb: Some(InviteVerb::List(json)), .. }) => (Ask::InviteList, json.json),
+        Verb::Invite(InviteArgs { verb: Some(InviteVerb::Revoke { id, json }), .. }) => {
+            (Ask::InviteRevoke { id }, json.json)
+        }
         Verb::Status(json) => (Ask::Status, json.json),
         Verb::Peer(PeerVerb::Add { link }) => (Ask::PeerAdd { link }, false),
         Verb::Peer(PeerVerb::List(json)) => (Ask::PeerList, json.json),
@@ -198,9 +243,8 @@ fn settings(places: &Places, config: Option<&std::path::Path>) -> Result<Setting
     let usual = places.config.join(CONFIG_FILE);
     let file = config.map(std::path::Path::to_path_buf).or_else(|| usual.exists().then_some(usual));
     if let Some(file) = file {
-        crate::config::read(&file, &mut settings).map_err(|error| Failure {
-            what: error.to_string(),
-            todo: "docs/waxwingd.toml shows all settings.".to_owned(),
+        crate::config::read(&file, &mut settings).map_err(|error| {
+            Failure::with_todo(error.to_string(), "docs/waxwingd.toml shows all settings.").named("settings")
         })?;
     }
     Ok(settings)
@@ -229,6 +273,9 @@ mod tests {
         assert!(parse("waxwingd invite --data-dir x").is_ok());
         assert!(parse("waxwingd up --memory --data-dir x").is_err());
         assert!(parse("waxwingd up --listen everywhere").is_err());
+        assert!(parse("waxwingd invite --days 3 --name bob").is_ok());
+        assert!(parse("waxwingd invite list --json").is_ok() && parse("waxwingd invite revoke abc").is_ok());
+        assert!(parse("waxwingd invite --days 3 list").is_err() && parse("waxwingd invite revoke").is_err());
         assert!(parse("waxwingd").is_err());
     }
 }

@@ -4,14 +4,26 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::json;
 
-use super::qr;
-use crate::admin::protocol::{Check, Done, Failure, InviteLine, State, Status};
+use super::announce;
+use crate::admin::protocol::{Check, Done, Failure, InviteLine, ListedLine, State, Status};
+use xmpp::time::{Clock as _, Timestamp};
 
-/// The last line of `up`.
-pub(super) const STOP_HINT: &str = "Stop with Ctrl-C.\n";
+/// The version of what programs read; the same as of the client.
+pub(super) const JSON_VERSION: u32 = 1;
 
-/// Says why something was not done.
-pub(super) fn failure(failure: &Failure) {
+/// Says why something was not done: to people on standard error, to programs as an object on standard output.
+pub(super) fn failure(failure: &Failure, json: bool) {
+    if json {
+        let object = json!({
+            "version": JSON_VERSION,
+            "kind": "error",
+            "error": failure.word,
+            "text": failure.what,
+            "todo": failure.todo,
+        });
+        let _ = writeln!(io::stdout(), "{object}");
+        return;
+    }
     eprintln!("waxwingd: {}", failure.what);
     if !failure.todo.is_empty() {
         eprintln!("{}", failure.todo);
@@ -30,23 +42,30 @@ pub(super) fn checks(checks: &[Check], json: bool) {
 }
 
 fn as_json(done: &Done) -> String {
-    let mut value = serde_json::to_value(done).unwrap_or_default();
-    match &mut value {
-        // `{"status":{…}}` becomes `{"v":1,"status":{…}}`
-        serde_json::Value::Object(fields) => {
-            fields.insert("v".to_owned(), json!(1));
-        }
-        _ => value = json!({ "v": 1 }),
-    }
-    format!("{value}\n")
+    // `{"status":{…}}` becomes `{"version":1,"kind":"status","status":{…}}`
+    let mut fields = match serde_json::to_value(done) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let kind = fields.keys().next().cloned().unwrap_or_else(|| "done".to_owned());
+    fields.insert("version".to_owned(), json!(JSON_VERSION));
+    fields.insert("kind".to_owned(), json!(kind));
+    format!("{}\n", serde_json::Value::Object(fields))
 }
 
 fn as_text(done: &Done) -> String {
     match done {
         Done::Invite(invite) => invite_text(invite),
+        Done::Invites(listed) if listed.is_empty() => {
+            "There is no open invitation. Make one with: waxwingd invite\n".to_owned()
+        }
+        Done::Invites(listed) => listed.iter().map(listed_text).collect(),
+        Done::Revoked(listed) => format!("The invitation {} opens no account any more.\n", listed.id),
         Done::Status(status) => status_text(status),
         Done::Peer { domain } => {
-            format!("{domain} is known from now on. Its operator must add the peer link of this broker, too.\n")
+            format!(
+                "{domain} is known from now on. Its operator must add this broker too: `waxwingd status` shows the link.\n"
+            )
         }
         Done::Peers(peers) if peers.is_empty() => "No other broker is remembered.\n".to_owned(),
         Done::Peers(peers) => {
@@ -75,15 +94,27 @@ fn as_text(done: &Done) -> String {
 }
 
 fn invite_text(invite: &InviteLine) -> String {
-    let mut text = format!("This link opens one account:\n\n  {}\n\n", invite.link);
-    if io::stdout().is_terminal() {
-        text.push_str(&qr::draw(&invite.link));
-        text.push('\n');
-    }
-    if let Some(page) = &invite.page {
-        text.push_str(&format!("The same as a page: {page}\n"));
-    }
-    text
+    announce::invite(invite, days_until(&invite.expires_at), io::stdout().is_terminal())
+}
+
+/// Whole days until a moment, at least none; what has begun counts.
+pub(super) fn days_until(moment: &str) -> i64 {
+    let Ok(moment) = Timestamp::parse_xep0082(moment) else { return 0 };
+    let left = moment.as_millis().saturating_sub(net::clock::SystemClock.now().as_millis());
+    left.max(0).saturating_add(DAY_MILLIS - 1) / DAY_MILLIS
+}
+
+const DAY_MILLIS: i64 = 86_400_000;
+
+fn listed_text(listed: &ListedLine) -> String {
+    let whose = match (&listed.used_by, &listed.inviter, &listed.address) {
+        (Some(account), ..) => format!("used by {account}"),
+        (None, Some(inviter), _) => format!("made by {inviter}"),
+        (None, None, Some(address)) => format!("keeps {address}"),
+        (None, None, None) => "open".to_owned(),
+    };
+    let until = listed.expires_at.get(..10).unwrap_or(&listed.expires_at);
+    format!("{}  until {until}  {whose}\n", listed.id)
 }
 
 fn status_text(status: &Status) -> String {
@@ -111,6 +142,15 @@ fn check_text(check: &Check) -> String {
         State::Warning => "warning",
         State::Bad => "BAD    ",
     };
-    let todo = if check.todo.is_empty() { String::new() } else { format!("\n         -> {}", check.todo) };
-    format!("{word}  {}: {}{todo}\n", check.name, check.why)
+    // what goes into a file or a search is one line
+    let indented = |text: &str, indent: usize| match io::stdout().is_terminal() {
+        true => announce::indented(text, indent),
+        false => text.to_owned(),
+    };
+    let said = indented(&format!("{}: {}", check.name, check.why), 9);
+    let todo = match check.todo.as_str() {
+        "" => String::new(),
+        todo => format!("\n         -> {}", indented(todo, 12)),
+    };
+    format!("{word}  {said}{todo}\n")
 }

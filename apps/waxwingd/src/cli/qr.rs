@@ -1,35 +1,42 @@
 //! Links for a camera, drawn with characters.
 
-use fast_qr::QRBuilder;
+use fast_qr::{ECL, QRBuilder};
 
-/// White modules around the code; scanners need four, and terminals have margins of their own.
-const MARGIN: usize = 2;
+/// Dark on light whatever the colours of the terminal are: a code must be the darker of the two.
+const COLOURS: &str = "\x1b[30;107m";
+const PLAIN: &str = "\x1b[0m";
 
-/// Draws a code in half blocks, two rows to a line; nothing when the text is too long for one.
+/// A code, two rows of it to a line.
+pub(super) struct Code {
+    /// The lines, with the sequences that colour them.
+    pub(super) lines: Vec<String>,
+    /// How many columns each takes.
+    pub(super) columns: usize,
+}
+
+/// Draws a code that takes at most `rows` lines; nothing when the text is too long for that.
 ///
-/// Light on dark: most terminals are dark, and a code must be the darker of the two, so light modules are drawn.
-pub(super) fn draw(text: &str) -> String {
-    let Ok(code) = QRBuilder::new(text).build() else { return String::new() };
-    let size = code.size;
-    let is_light = |x: usize, y: usize| {
-        let inside = (MARGIN..MARGIN + size).contains(&x) && (MARGIN..MARGIN + size).contains(&y);
+/// Scanners want four light modules around a code (ISO/IEC 18004 §6.3.8), but take two, and mostly one: a code that fits
+/// on the screen is worth more than a margin.
+pub(super) fn draw(text: &str, rows: usize) -> Option<Code> {
+    let code = QRBuilder::new(text).ecl(ECL::L).build().ok()?;
+    let margin = [2, 1].into_iter().find(|margin| (code.size + 2 * margin).div_ceil(2) <= rows)?;
+    let side = code.size + 2 * margin;
+    let is_dark = |x: usize, y: usize| {
+        let inside = (margin..margin + code.size).contains(&x) && (margin..margin + code.size).contains(&y);
         // a code has as many rows and columns as its size says
-        !inside || !code[y - MARGIN][x - MARGIN].value()
+        inside && code[y - margin][x - margin].value()
     };
-    let side = size + 2 * MARGIN;
-    let mut drawn = String::new();
-    for y in (0..side).step_by(2) {
-        for x in 0..side {
-            drawn.push(match (is_light(x, y), y + 1 < side && is_light(x, y + 1)) {
-                (true, true) => '█',
-                (true, false) => '▀',
-                (false, true) => '▄',
-                (false, false) => ' ',
-            });
-        }
-        drawn.push('\n');
-    }
-    drawn
+    let line = |y: usize| {
+        let cells = (0..side).map(|x| match (is_dark(x, y), is_dark(x, y + 1)) {
+            (true, true) => '█',
+            (true, false) => '▀',
+            (false, true) => '▄',
+            (false, false) => ' ',
+        });
+        format!("{COLOURS}{}{PLAIN}", cells.collect::<String>())
+    };
+    Some(Code { lines: (0..side).step_by(2).map(line).collect(), columns: side })
 }
 
 #[cfg(test)]
@@ -37,14 +44,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_square_and_has_its_margin() {
-        let drawn = draw("xmpp:north.example?register;preauth=x");
-        let lines: Vec<&str> = drawn.lines().collect();
-        let width = lines[0].chars().count();
-        assert!(lines.iter().all(|line| line.chars().count() == width));
-        assert_eq!(lines.len(), width.div_ceil(2));
-        assert!(lines[0].chars().all(|c| c == '█'), "the margin is light");
-        assert!(lines[1].contains(' '), "the corner of the code is dark");
-        assert_eq!(draw(&"x".repeat(5000)), "");
+    fn a_code_is_square_has_a_margin_and_fits() {
+        let code = draw("HTTPS://192.168.100.100:5443/I/ABCDEFGHIJKLMNOPQRSTUVWXYZ", 17).expect("fits");
+        assert_eq!((code.lines.len(), code.columns), (17, 33), "29 modules and two on each side");
+        for line in &code.lines {
+            let cells = line.strip_prefix(COLOURS).and_then(|rest| rest.strip_suffix(PLAIN)).expect("coloured");
+            assert_eq!(cells.chars().count(), code.columns);
+        }
+        assert!(code.lines[0].contains(&" ".repeat(33)), "the margin is light");
+        assert_eq!(draw(&"A".repeat(57), 16).map(|code| code.columns), Some(31), "less margin where it must be");
+        assert!(draw(&"A".repeat(57), 15).is_none() && draw(&"x".repeat(5000), 1000).is_none());
     }
 }

@@ -3,23 +3,24 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use broker::invites::InviteError;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{UpArgs, print, qr};
+use super::announce::{self, Scene};
+use super::{UpArgs, print, service};
 use crate::admin;
-use crate::admin::protocol::{Failure, PortsLine};
+use crate::admin::protocol::{Failure, InviteLine, PortsLine};
 use crate::error::StartError;
 use crate::paths::Places;
-use crate::server::{Found, Invite, Server, disk};
+use crate::server::{Found, Server, disk};
 use crate::settings::{Ports, Settings, Storage};
 
 /// Puts what the command line says over what the file says.
 pub(super) fn adjust(mut settings: Settings, arguments: &UpArgs) -> Result<Settings, Failure> {
     if let Some(base) = arguments.port_base {
-        settings.ports = Ports::from_base(base).ok_or_else(|| Failure {
-            what: format!("there are no five ports from {base} on"),
-            todo: "Choose a number from 1 to 65531.".to_owned(),
+        settings.ports = Ports::from_base(base).ok_or_else(|| {
+            Failure::with_todo(format!("there are no five ports from {base} on"), "Choose a number from 1 to 65531.")
         })?;
     }
     if arguments.domain.is_some() {
@@ -36,12 +37,12 @@ pub(super) fn adjust(mut settings: Settings, arguments: &UpArgs) -> Result<Setti
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        Self { what: error.what_happened(), todo: error.what_to_do() }
+        Self::with_todo(error.what_happened(), error.what_to_do()).named(error.word())
     }
 }
 
 /// Starts, says so, and waits for the signal to stop.
-pub(super) fn run(settings: Settings, places: &Places, json: bool) -> Result<ExitCode, Failure> {
+pub(super) fn run(settings: Settings, places: &Places, arguments: &UpArgs) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|_| Failure::new("the system gives no threads or no file descriptors"))?;
     runtime.block_on(async {
@@ -54,94 +55,98 @@ pub(super) fn run(settings: Settings, places: &Places, json: bool) -> Result<Exi
         if let Storage::Directories { data, .. } = &storage {
             server.administer(admin::socket(data), storage.clone())?;
         }
-        let invite = server.invite().await.map_err(|error| Failure::new(error.to_string()))?;
-        let said = if json { ready_line(&server, &invite) } else { announcement(&server, &invite, &storage, places) };
+        let invite = invite(&server, arguments).await?;
+        let said = if arguments.json.json {
+            ready_line(&server, invite.as_ref())
+        } else {
+            announce::up(&scene(&server, invite, &storage, places).await?)
+        };
         // Nobody may be listening any more; the broker runs all the same.
         let _ = io::stdout().write_all(said.as_bytes()).and_then(|()| io::stdout().flush());
+        service::notify("READY=1");
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        service::notify("STOPPING=1");
         server.stop().await;
         Ok(ExitCode::SUCCESS)
     })
 }
 
+/// The invitation to show: a new one where it was asked for, else the first person's as long as nobody has joined.
+///
+/// Never under a service manager, whose journal keeps what is printed, and never into a file that nobody asked to have
+/// it in: whoever reads the link has the account.
+async fn invite(server: &Server, arguments: &UpArgs) -> Result<Option<InviteLine>, InviteError> {
+    if service::is_service() {
+        return Ok(None);
+    }
+    if arguments.invite {
+        return Ok(Some(server.invite().await?.into()));
+    }
+    if arguments.json.json || io::stdout().is_terminal() {
+        return Ok(server.first_invite().await?.map(InviteLine::from));
+    }
+    Ok(None)
+}
+
 #[derive(Serialize)]
 struct Ready<'a> {
-    v: u32,
+    version: u32,
+    kind: &'static str,
     ready: bool,
     domain: &'a str,
     pin: String,
     ports: PortsLine,
-    invite: InviteLink<'a>,
+    /// The data is older than when this broker last ran.
+    rolled_back: bool,
+    invite: Option<&'a InviteLine>,
     peer_link: &'a str,
 }
 
-#[derive(Serialize)]
-struct InviteLink<'a> {
-    link: &'a str,
-    page: Option<&'a str>,
-}
-
-fn ready_line(server: &Server, invite: &Invite) -> String {
+fn ready_line(server: &Server, invite: Option<&InviteLine>) -> String {
+    let facts = server.facts();
     let ready = Ready {
-        v: 1,
+        version: print::JSON_VERSION,
+        kind: "ready",
         ready: true,
         domain: server.domain(),
         pin: server.pin().to_text(),
         ports: server.addresses().into(),
-        invite: InviteLink { link: &invite.link, page: invite.page.as_deref() },
-        peer_link: &server.facts().peer_link,
+        rolled_back: facts.found == Found::RolledBack,
+        invite,
+        peer_link: &facts.peer_link,
     };
     // Strings and numbers only: this cannot fail.
     format!("{}\n", serde_json::to_string(&ready).unwrap_or_default())
 }
 
-/// What a person reads.
-fn announcement(server: &Server, invite: &Invite, storage: &Storage, places: &Places) -> String {
+async fn scene(
+    server: &Server,
+    invite: Option<InviteLine>,
+    storage: &Storage,
+    places: &Places,
+) -> Result<Scene, store::StoreError> {
     let facts = server.facts();
-    let ports = facts.addresses;
-    let mut text = format!("Waxwing broker {} is ready.\n", facts.domain);
-    if facts.found == Found::RolledBack {
-        text.push_str("Attention: the data is older than when the broker last ran. Was a backup put back?\n");
-    }
-    text.push_str("\nInvite somebody with this link. It opens one account:\n\n");
-    text.push_str(&format!("  {}\n\n", invite.link));
-    if io::stdout().is_terminal() {
-        text.push_str(&qr::draw(&invite.link));
-        text.push('\n');
-    }
-    match (&invite.page, facts.has_public_certificate) {
-        (Some(page), true) => text.push_str(&format!("The same as a page: {page}\n")),
-        (Some(page), false) => text.push_str(&format!(
-            "The same as a page: {page}\n\
-             Browsers will warn about it. Conversations, Dino and other apps need a domain with a public certificate,\n\
-             or the certificate that `waxwingd ca export` prints, installed where they run.\n"
-        )),
-        (None, _) => {}
-    }
-    text.push_str("More invitations: waxwingd invite\n\n");
-    if facts.is_name_open {
-        text.push_str("The first account fixes the name. For another one, stop and start with --domain.\n");
-    }
-    text.push_str(&format!(
-        "Reached at ports {} (STARTTLS) and {} (TLS) by apps, {} and {} by other brokers, {} for pages and files.\n",
-        ports.client.port(),
-        ports.client_tls.port(),
-        ports.server.port(),
-        ports.server_tls.port(),
-        ports.https.port(),
-    ));
-    text.push_str(&format!("Connect another broker: there, run waxwingd peer add '{}'\n", facts.peer_link));
-    match storage {
-        Storage::Memory => text.push_str("Everything is in memory and ends with this program.\n"),
-        Storage::Directories { data, .. } => text.push_str(&format!(
-            "The data is in {}. What opens it lies on this machine, readable by you only: {}\n",
-            data.display(),
-            disk::key_file(&places.config).display(),
-        )),
-    }
-    text.push_str(print::STOP_HINT);
-    text
+    let command = match Places::usual() {
+        Some(usual) if usual == *places => "waxwingd".to_owned(),
+        _ => format!("waxwingd --data-dir {}", places.data.display()),
+    };
+    Ok(Scene {
+        domain: facts.domain.clone(),
+        command,
+        invite_days: invite.as_ref().map_or(0, |invite| print::days_until(&invite.expires_at)),
+        invite,
+        is_terminal: io::stdout().is_terminal(),
+        is_service: service::is_service(),
+        accounts: server.account_count().await?,
+        is_name_open: facts.is_name_open,
+        has_public_certificate: facts.has_public_certificate,
+        is_rolled_back: facts.found == Found::RolledBack,
+        key_file: match storage {
+            Storage::Memory => None,
+            Storage::Directories { keys, .. } => Some(disk::key_file(keys).display().to_string()),
+        },
+    })
 }

@@ -63,6 +63,8 @@ pub struct Invite {
     pub link: String,
     /// The page that shows the same.
     pub page: Option<String>,
+    /// The address of the page in the characters that make a small code for a camera.
+    pub code: Option<String>,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -166,7 +168,35 @@ impl Server {
     ///
     /// Why there is none.
     pub async fn invite(&self) -> Result<Invite, InviteError> {
-        invite(&self.shared.broker).await
+        invite(&self.shared.broker, Spec::default()).await
+    }
+
+    /// Returns the invitation for the first person of a broker that nobody has joined yet: the one that an earlier start
+    /// has made, as long as it is good for another day, or a new one. Nothing once there is an account.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub async fn first_invite(&self) -> Result<Option<Invite>, InviteError> {
+        if !self.facts.is_name_open {
+            return Ok(None);
+        }
+        let broker = &self.shared.broker;
+        let soon = broker.env.now() + Duration::from_secs(86_400);
+        let before = broker::invites::open_of_operator(broker.core()).await?.filter(|made| made.expires_at > soon);
+        Ok(Some(match before {
+            Some(made) => made.into(),
+            None => self.invite().await?,
+        }))
+    }
+
+    /// Counts the accounts that are open.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn account_count(&self) -> Result<usize, store::StoreError> {
+        Ok(self.shared.broker.accounts().await?.iter().filter(|account| !account.closed).count())
     }
 
     /// Returns the link that `peer add` on another broker takes: name, addresses and pin.
@@ -217,7 +247,12 @@ impl Drop for Server {
 }
 
 /// Makes an invitation in the name of the operator.
-pub(crate) async fn invite(broker: &Broker) -> Result<Invite, InviteError> {
-    let made = broker::invites::create(broker.core(), &Spec::default()).await?;
-    Ok(Invite { link: made.uri, page: made.landing_url, expires_at: made.expires_at })
+pub(crate) async fn invite(broker: &Broker, spec: Spec) -> Result<Invite, InviteError> {
+    Ok(broker::invites::create(broker.core(), &spec).await?.into())
+}
+
+impl From<broker::invites::Invite> for Invite {
+    fn from(made: broker::invites::Invite) -> Self {
+        Self { link: made.uri, page: made.landing_url, code: made.code_url, expires_at: made.expires_at }
+    }
 }

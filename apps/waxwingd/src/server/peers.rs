@@ -26,7 +26,7 @@ pub enum PeerError {
 impl fmt::Display for PeerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotAPeerLink => "this is not a peer link: copy what `waxwingd up` of the other broker prints",
+            Self::NotAPeerLink => "this is not a peer link: copy what `waxwingd status` shows on the other broker",
             Self::Oneself => "this is the link of this broker: add it on the other one",
             Self::Unknown => "there is no such peer: `waxwingd peer list` shows those that are known",
             Self::Store(error) => return error.fmt(f),

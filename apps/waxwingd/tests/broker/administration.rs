@@ -47,6 +47,49 @@ async fn an_account_is_listed_reset_and_closed() {
 }
 
 #[tokio::test]
+async fn invitations_are_listed_with_who_came_and_taken_back() {
+    let scratch = Scratch::new();
+    scratch.write_settings();
+    let broker = scratch.up(&["--domain", "north.example"]);
+    let link = broker.text("/invite/link").to_owned();
+    let id = link.split("preauth=").nth(1).expect("a token")[..6].to_owned();
+    let listed = said(&scratch, &["invite", "list"]);
+    assert!(listed.starts_with(&format!("{id}  until ")) && listed.ends_with("open\n"), "{listed}");
+    drop(Person::register(&Way::of_link(&link), "alice", "correct horse").await);
+    assert!(said(&scratch, &["invite", "list"]).ends_with("used by alice@north.example\n"));
+    assert!(refused(&scratch, &["invite", "revoke", &id]).contains("may have been used"));
+
+    let made = said(&scratch, &["invite", "--json", "--days", "1", "--name", "bob"]);
+    let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+    let link = made["invite"]["link"].as_str().expect("a link").to_owned();
+    let listed = said(&scratch, &["invite", "list"]);
+    assert!(listed.contains("keeps bob@north.example"), "{listed}");
+    assert!(said(&scratch, &["invite", "revoke", &link]).contains("opens no account"));
+    assert!(!said(&scratch, &["invite", "list"]).contains("bob"));
+    assert!(said(&scratch, &["invite", "--name", "bob"]).contains("xmpp:"), "the name is free again");
+    assert!(refused(&scratch, &["invite", "--days", "0"]).contains("1 to 365 days"));
+    assert!(refused(&scratch, &["invite", "revoke", "zzz"]).contains("waxwingd invite list"));
+
+    said(&scratch, &["account", "delete", "alice", "--yes"]);
+    assert!(!said(&scratch, &["invite", "list"]).contains("alice"), "nothing remains of a closed account");
+    broker.terminate();
+}
+
+#[test]
+fn programs_are_told_in_json_also_what_went_wrong() {
+    let scratch = Scratch::new();
+    for (arguments, code, word) in
+        [(&["status", "--json"][..], 1, "not_running"), (&["invite", "--json", "--days", "soon"], 2, "usage")]
+    {
+        let output = scratch.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((&told["version"], &told["kind"], &told["error"]), (&1.into(), &"error".into(), &word.into()));
+        assert!(told["text"].as_str().is_some_and(|text| text.len() > 10), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn peers_are_added_listed_and_removed_while_the_broker_runs() {
     let (first, second) = (Scratch::new(), Scratch::new());
     first.write_settings();
@@ -78,7 +121,7 @@ fn verbs_without_a_broker_say_so_and_doctor_looks_all_the_same() {
     let scratch = Scratch::new();
     for verb in [&["status"][..], &["invite"], &["ca", "export"], &["peer", "list"]] {
         let words = refused(&scratch, verb);
-        assert!(words.contains("no broker runs") && words.contains("waxwingd up"), "{words}");
+        assert!(words.contains("no broker is running") && words.contains("waxwingd up"), "{words}");
     }
     scratch.write_settings();
     let stopped = said(&scratch, &["doctor"]);
@@ -91,7 +134,7 @@ fn verbs_without_a_broker_say_so_and_doctor_looks_all_the_same() {
     assert!(said(&scratch, &["ca", "export"]).starts_with("-----BEGIN CERTIFICATE-----"));
     let status: serde_json::Value = serde_json::from_str(&said(&scratch, &["status", "--json"])).expect("JSON");
     assert_eq!(status["status"]["peer_link"], broker.ready["peer_link"]);
-    assert_eq!(status["v"], 1);
+    assert_eq!((&status["version"], &status["kind"]), (&1.into(), &"status".into()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The program itself: what it prints, what it keeps, and what it says when it cannot start.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -23,56 +24,131 @@ fn up_says_in_one_line_of_json_how_it_is_reached() {
     let mut line = broker.line.clone();
     let link = broker.text("/invite/link").to_owned();
     let token = link.split("preauth=").nth(1).and_then(|rest| rest.split(';').next()).expect("a token");
-    line = line.replace(token, "TOKEN").replace(broker.text("/pin"), "PIN");
+    line = line.replace(token, "TOKEN").replace(&token.to_uppercase(), "TOKEN").replace(broker.text("/pin"), "PIN");
+    line = line.replace(broker.text("/invite/expires_at"), "WHEN");
     for name in ["client_tls", "client", "server_tls", "server", "https"] {
         let port = broker.ready["ports"][name].as_u64().expect("a port");
         line = line.replace(&format!(":{port}"), &format!(":{}", name.to_uppercase()));
     }
     let expected = concat!(
-        r#"{"v":1,"ready":true,"domain":"north.example","pin":"PIN","#,
+        r#"{"version":1,"kind":"ready","ready":true,"domain":"north.example","pin":"PIN","#,
         r#""ports":{"client":CLIENT,"client_tls":CLIENT_TLS,"server":SERVER,"server_tls":SERVER_TLS,"https":HTTPS},"#,
-        r#""invite":{"link":"xmpp:north.example?register;preauth=TOKEN;wx-pin=PIN;wx-at=127.0.0.1:CLIENT_TLS","#,
-        r#""page":"https://127.0.0.1:HTTPS/invite/TOKEN"},"#,
+        r#""rolled_back":false,"invite":{"link":"xmpp:north.example?register;preauth=TOKEN;wx-pin=PIN;wx-at=127.0.0.1:CLIENT_TLS","#,
+        r#""page":"https://127.0.0.1:HTTPS/invite/TOKEN","code":"HTTPS://127.0.0.1:HTTPS/I/TOKEN","#,
+        r#""expires_at":"WHEN"},"#,
         r#""peer_link":"xmpp:north.example?wx-peer;wx-pin=PIN;wx-at=127.0.0.1:SERVER_TLS"}"#,
         "\n"
     );
     assert_eq!(line, expected);
 }
 
-#[test]
-fn what_people_read_has_the_link_first_and_no_words_of_ours() {
-    let scratch = Scratch::new();
-    scratch.write_settings();
-    let mut command = scratch.command(&["up"]);
-    let file = std::fs::File::create(scratch.path().join("said")).expect("made");
+/// Starts the broker with its output in a file, and returns what it says once `until` is in it.
+fn said(
+    scratch: &Scratch,
+    arguments: &[&str],
+    until: &str,
+    environment: impl Fn(&Path) -> Vec<(String, String)>,
+) -> String {
+    let path = scratch.path().join("said");
+    let file = std::fs::File::create(&path).expect("made");
+    let mut command = scratch.command(arguments);
+    command.envs(environment(&path));
     let mut child = command.stdout(file).spawn().expect("starts");
     let mut said = String::new();
     let by = Instant::now() + Duration::from_secs(20);
-    while !said.contains("Ctrl-C") && Instant::now() < by {
+    while !said.contains(until) && Instant::now() < by {
         std::thread::sleep(Duration::from_millis(20));
-        said = std::fs::read_to_string(scratch.path().join("said")).expect("it is there");
+        said = std::fs::read_to_string(&path).expect("it is there");
     }
     child.kill().expect("it runs");
     child.wait().expect("it ends");
-    let (link, page) = (said.find("xmpp:").expect("a link"), said.find("https://").expect("a page"));
-    assert!(link < page, "{said}");
-    for words in [
-        "The first account fixes the name",
-        "Browsers will warn",
-        "Conversations, Dino",
-        "waxwingd ca export",
-        "waxwingd peer add 'xmpp:",
-    ] {
+    assert!(said.contains(until), "{said}");
+    said
+}
+
+#[test]
+fn what_people_read_fits_on_a_screen_has_the_link_last_and_no_words_of_ours() {
+    let scratch = Scratch::new();
+    scratch.write_settings();
+    let said = said(&scratch, &["up", "--invite"], "preauth=", |_| Vec::new());
+    let last = said.lines().last().expect("lines");
+    assert!(last.starts_with("xmpp:") && last.contains("wx-at="), "{said}");
+    let rows: usize = said.lines().map(|line| line.chars().count().div_ceil(80).max(1)).sum();
+    assert!(rows <= 20, "{rows}: {said}");
+    for words in ["The first account fixes the name", "waxwing join 'LINK'", "doctor", "status"] {
         assert!(said.contains(words), "{words}: {said}");
     }
     let domain = said.split(' ').nth(2).expect("the name comes third");
     assert!(domain.ends_with(".local"), "{domain}");
     let words = said.to_lowercase();
     let mut words = words.split(|c: char| !c.is_alphanumeric());
-    let ours = ["key", "keys", "fingerprint", "omemo", "device", "devices", "trust", "trusted"];
+    let ours = ["keys", "fingerprint", "omemo", "device", "devices", "trust", "trusted"];
     // the name of the file is a name, and ours
     let said_of_ours = words.find(|word| ours.contains(word) && !said.contains(&format!("data.{word}/")));
     assert_eq!(said_of_ours, None, "{said}");
+}
+
+#[tokio::test]
+async fn only_a_first_start_makes_an_invitation_and_the_same_until_somebody_joins() {
+    let scratch = Scratch::new();
+    scratch.write_settings();
+    let broker = scratch.up(&[]);
+    let first = broker.text("/invite/code").to_owned();
+    broker.terminate();
+    let broker = scratch.up(&[]);
+    let token = |url: &str| url.rsplit('/').next().map(str::to_owned);
+    assert_eq!(token(broker.text("/invite/code")), token(&first), "the ports are others, the invitation is the same");
+    drop(Person::register(&Way::of_link(broker.text("/invite/link")), "alice", "correct horse").await);
+    broker.terminate();
+    let broker = scratch.up(&[]);
+    assert!(broker.ready["invite"].is_null(), "{}", broker.line);
+    broker.terminate();
+    let broker = scratch.up(&["--invite"]);
+    assert_ne!(token(broker.text("/invite/code")), token(&first));
+    broker.terminate();
+}
+
+#[test]
+fn no_link_reaches_a_journal_or_a_file_that_nobody_asked_to_have_it_in() {
+    use std::os::unix::fs::MetadataExt as _;
+    let journal = |path: &Path| {
+        let file = std::fs::metadata(path).expect("made");
+        vec![("JOURNAL_STREAM".to_owned(), format!("{}:{}", file.dev(), file.ino()))]
+    };
+    for arguments in [&["up"][..], &["up", "--invite"], &["up", "--json"], &["up", "--json", "--invite"]] {
+        let scratch = Scratch::new();
+        scratch.write_settings();
+        let until = if arguments.contains(&"--json") { "\"ready\":true" } else { "doctor" };
+        let said = said(&scratch, arguments, until, journal);
+        assert!(!said.contains("preauth=") && !said.to_lowercase().contains("/i"), "{said}");
+        assert!(said.contains("invite"), "what to do instead: {said}");
+    }
+    let scratch = Scratch::new();
+    scratch.write_settings();
+    let into_a_file = said(&scratch, &["up"], "doctor", |_| Vec::new());
+    assert!(!into_a_file.contains("preauth=") && into_a_file.contains("invite"), "{into_a_file}");
+    // A shell of a desktop session inherits the variables, and is no journal.
+    let inherited = |_: &Path| vec![("JOURNAL_STREAM".to_owned(), "8:1234".to_owned())];
+    assert!(said(&scratch, &["up", "--invite"], "preauth=", inherited).contains("xmpp:"));
+}
+
+#[test]
+fn a_service_manager_is_told_that_the_broker_is_ready() {
+    let scratch = Scratch::new();
+    scratch.write_settings();
+    let path = scratch.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("made");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    let mut command = scratch.command(&["up", "--json"]);
+    let broker = Running::start(command.env("NOTIFY_SOCKET", &path));
+    let told = || {
+        let mut bytes = [0; 64];
+        let length = socket.recv(&mut bytes).expect("told in time");
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    assert_eq!(told(), "READY=1");
+    broker.terminate();
+    assert_eq!(told(), "STOPPING=1");
 }
 
 #[tokio::test]
@@ -90,7 +166,7 @@ async fn accounts_and_pin_survive_a_restart_and_the_name_is_fixed() {
     broker.terminate();
     let refused = error_of(&scratch.run(&["up", "--domain", "south.example"]));
     assert!(refused.contains("north.example") && refused.contains("--domain"), "{refused}");
-    let broker = scratch.up(&[]);
+    let broker = scratch.up(&["--invite"]);
     assert_eq!((broker.text("/domain"), broker.text("/pin")), ("north.example", pin.as_str()));
     let way = Way::of_link(broker.text("/invite/link"));
     assert!(Person::can_sign_in(&way, "alice", "correct horse").await);
@@ -110,7 +186,7 @@ async fn what_was_acknowledged_survives_kill_9() {
         alice.send_acknowledged(&message("bob@north.example", body)).await;
     }
     broker.kill();
-    let broker = scratch.up(&[]);
+    let broker = scratch.up(&["--invite"]);
     let mut bob = Person::sign_in(&Way::of_link(broker.text("/invite/link")), "bob", "battery staple").await;
     bob.be_available().await;
     bob.receive_body("first").await;
@@ -162,6 +238,7 @@ fn an_older_copy_of_the_data_is_noticed() {
     }
     std::fs::copy(&copy, &database).expect("put back");
     let broker = scratch.up(&[]);
+    assert_eq!(broker.ready["rolled_back"], true, "{}", broker.line);
     let doctor = scratch.run(&["doctor"]);
     let words = String::from_utf8(doctor.stdout).expect("text");
     assert!(words.contains("warning  store: the data is older"), "{words}");

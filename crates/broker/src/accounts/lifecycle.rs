@@ -9,7 +9,10 @@ use super::{AccountError, names, password};
 use crate::Core;
 use crate::invites;
 use crate::session::month_of;
-use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, INVITE_QUOTA, InviteRow, OFFLINE, OFFLINE_QUOTA, ROSTER};
+use crate::tables::{
+    ACCOUNTS, ACCOUNTS_OWNER, AccountRow, INVITE_QUOTA, INVITES_OWNER, INVITES_USED, InviteRow, OFFLINE, OFFLINE_QUOTA,
+    ROSTER,
+};
 
 /// Makes an account. With a token, the invitation is used up in the same commit, so it makes one account only.
 ///
@@ -57,6 +60,9 @@ pub async fn create(
         match transaction.commit().await {
             Ok(()) => {
                 connect_inviter(core, &address, redeemed.as_ref()).await;
+                if let Some(invite) = &redeemed {
+                    invites::tell_inviter(core, &address, invite).await;
+                }
                 return Ok(address);
             }
             Err(StoreError::Conflict) => {} // the name or the invitation is gone, or nearly was: looked at once more
@@ -171,6 +177,7 @@ async fn remove_all(core: &Core, account: &BareJid) -> Result<(), AccountError> 
             transaction.delete_row(&row);
         }
     }
+    transaction.delete(&INVITES_USED.row(INVITES_OWNER, owner));
     delete_seq(core, &mut transaction, owner).await?;
     let key = ACCOUNTS.row(ACCOUNTS_OWNER, owner);
     if let Some(mut row) = core.account(account.as_str()).await? {

@@ -32,6 +32,13 @@ fn finish(core: &Core, mut link: Link) -> Option<String> {
     link.to_text().ok()
 }
 
+/// Makes the address of the page in upper case: codes for cameras write those characters in five and a half bits each
+/// instead of eight (ISO/IEC 18004 §7.4.4), so the code fits beside text on a small terminal.
+pub(super) fn code_url(core: &Core, token: &str) -> Option<String> {
+    let url = format!("{}{}{token}", core.config.invites.web_base.as_ref()?, crate::web::CODE_PATH);
+    Some(url.to_ascii_uppercase())
+}
+
 /// Makes the address of the page.
 pub(super) fn landing_url(core: &Core, token: &str) -> Option<String> {
     Some(format!("{}{}{token}", core.config.invites.web_base.as_ref()?, crate::web::INVITE_PATH))

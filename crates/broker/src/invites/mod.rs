@@ -6,7 +6,9 @@
 
 mod commands;
 mod link;
+mod operator;
 mod redeem;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -21,8 +23,10 @@ use xmpp::time::Timestamp;
 
 pub use commands::{command_items, handle};
 pub(crate) use link::{account_uri, uri};
+pub use operator::{Listed, RevokeError, list, open_of_operator, revoke, show};
 pub(crate) use redeem::{connect, redeem_for, remove_of, reservation};
 pub use redeem::{lookup, redeem_subscription};
+pub(crate) use told::tell_inviter;
 
 use crate::Core;
 use crate::accounts::names;
@@ -83,6 +87,8 @@ pub struct Invite {
     pub uri: String,
     /// The page that shows the same.
     pub landing_url: Option<String>,
+    /// The address of that page in the characters that make a small code for a camera.
+    pub code_url: Option<String>,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -167,11 +173,10 @@ async fn try_create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
         expires_at: expires_at.as_millis(),
         is_contact: spec.is_contact,
     };
-    let uri = link::uri(core, &row).ok_or(InviteError::TooLong)?;
-    let landing_url = link::landing_url(core, &token);
+    let invite = operator::show(core, &row).ok_or(InviteError::TooLong)?;
     transaction.put(&INVITES.row(INVITES_OWNER, token.as_bytes()), row.encode_to_vec());
     transaction.commit().await?;
-    Ok(Invite { token, uri, landing_url, expires_at })
+    Ok(invite)
 }
 
 /// Keeps a name for who comes by an invitation. The commit fails when somebody else got it meanwhile.
@@ -220,5 +225,6 @@ async fn count(
 /// What the store says.
 pub async fn forget_expired(core: &Core) -> Result<usize, StoreError> {
     let now = core.env.now().as_millis();
+    operator::forget_used(core, now).await?;
     redeem::remove_where(core, |invite| invite.expires_at <= now).await
 }

@@ -4,6 +4,7 @@ use prost::Message as _;
 use store::{StoreError, Transaction};
 use xmpp::jid::BareJid;
 
+use super::operator;
 use crate::Core;
 use crate::accounts::AccountError;
 use crate::roster::{self, Change};
@@ -54,6 +55,7 @@ pub(crate) async fn redeem_for(
     transaction.expect(&key, Some(&value));
     delete(core, transaction, &invite).await?;
     transaction.delete(&key);
+    operator::note_use(transaction, address, &invite);
     Ok(invite)
 }
 
@@ -123,7 +125,7 @@ pub(crate) async fn reservation(core: &Core, address: &BareJid) -> Result<Option
 }
 
 /// Removes what an invitation keeps besides its own row: the name, unless another invitation keeps it by now.
-async fn delete(core: &Core, transaction: &mut Transaction, invite: &InviteRow) -> Result<(), StoreError> {
+pub(super) async fn delete(core: &Core, transaction: &mut Transaction, invite: &InviteRow) -> Result<(), StoreError> {
     let Some(jid) = &invite.jid else { return Ok(()) };
     let key = RESERVED.row(RESERVED_OWNER, jid.as_bytes());
     let Some(value) = core.store.get(&key).await? else { return Ok(()) };

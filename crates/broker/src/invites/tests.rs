@@ -253,3 +253,48 @@ fn x19_ten_thousand_guesses_find_nothing() {
     assert!((0..10_000).all(|n| run(lookup(core, &guess(n))) == Ok(None)));
     assert!(run(lookup(core, &token)).is_ok_and(|found| found.is_some()));
 }
+
+#[test]
+fn who_invited_is_told_who_came_also_when_they_were_away() {
+    let mut world = world();
+    let spec = Spec { inviter: Some(bare("alice@north.example")), ..Spec::default() };
+    let core = std::sync::Arc::clone(world.broker(NORTH).core());
+    let told = |stanza: &Element| {
+        stanza.name() == "message"
+            && stanza.attr("from") == Some(NORTH)
+            && xep::invites::joined_inside(stanza) == Some(bare("bob@north.example"))
+            && stanza.child("body", xmpp::ns::CLIENT).is_some_and(|body| body.text().contains("bob@north.example"))
+    };
+    let token = run(create(&core, &spec)).expect("made").token;
+    run(accounts::create(&core, "bob", PASSWORD, Some(&token))).expect("an account");
+    let alice = world.connect("alice@north.example", "desk");
+    world.send(alice, "<presence/>");
+    assert!(world.take(alice).iter().any(told), "it waited for her");
+
+    let token = run(create(&core, &spec)).expect("made").token;
+    run(accounts::create(&core, "carol", PASSWORD, Some(&token))).expect("an account");
+    world.settle();
+    let joined: Vec<_> = world.take(alice).iter().filter_map(xep::invites::joined_inside).collect();
+    assert_eq!(joined, [bare("carol@north.example")]);
+}
+
+#[test]
+fn the_operators_list_ends_with_the_invitations() {
+    let mut world = world();
+    let core = std::sync::Arc::clone(world.broker(NORTH).core());
+    let token = run(create(&core, &Spec::default())).expect("made").token;
+    let open = run(create(&core, &Spec::default())).expect("made").token;
+    run(accounts::create(&core, "bob", PASSWORD, Some(&token))).expect("an account");
+    let listed = run(list(&core)).expect("readable");
+    let used: Vec<_> = listed.iter().filter_map(|l| l.used_by.as_deref().map(|by| (l.id.as_str(), by))).collect();
+    assert_eq!(used, [(&token[..6], "bob@north.example")]);
+    assert_eq!(run(open_of_operator(&core)).expect("readable").map(|invite| invite.token), Some(open.clone()));
+    assert_eq!(run(revoke(&core, &token[..6])), Err(RevokeError::Unknown), "it is used up");
+    assert_eq!(run(revoke(&core, "")), Err(RevokeError::Unknown));
+    assert_eq!(run(revoke(&core, &open[..6])).map(|listed| listed.id).as_deref(), Ok(&open[..6]));
+    assert_eq!(run(lookup(&core, &open)), Ok(None));
+    assert_eq!(run(accounts::create(&core, "carol", PASSWORD, Some(&open))), Err(accounts::AccountError::InvalidToken));
+    world.advance(Duration::from_secs(8 * 86_400));
+    run(forget_expired(&core)).expect("forgotten");
+    assert_eq!(run(list(&core)), Ok(Vec::new()));
+}

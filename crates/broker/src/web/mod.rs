@@ -20,6 +20,8 @@ use crate::tables::InviteRow;
 
 /// Path in front of the token.
 pub const INVITE_PATH: &str = "/invite/";
+/// The same in codes for cameras, which are in upper case: the path counts in either, and so does the token.
+pub const CODE_PATH: &str = "/i/";
 /// Path of the style sheet.
 const STYLE_PATH: &str = "/style.css";
 /// Largest form that is read.
@@ -42,7 +44,9 @@ pub async fn serve(core: &Core, request: &Request<'_>, body: &[u8]) -> Option<Re
             _ => not_allowed("GET, HEAD"),
         });
     }
-    let token = request.path.strip_prefix(INVITE_PATH)?;
+    let coded = request.path.get(..CODE_PATH.len()).filter(|path| path.eq_ignore_ascii_case(CODE_PATH));
+    let coded = coded.map(|path| request.path[path.len()..].to_ascii_lowercase());
+    let token = coded.as_deref().or_else(|| request.path.strip_prefix(INVITE_PATH))?;
     Some(match request.method {
         "GET" | "HEAD" => show(core, token).await,
         "POST" => register(core, request, token, body).await,

@@ -76,6 +76,22 @@ fn the_page_shows_link_code_apps_and_form() {
 }
 
 #[test]
+fn a_code_in_upper_case_leads_to_the_same_page() {
+    let world = world();
+    let invite = run(invites::create(world.broker(NORTH).core(), &Spec::default())).expect("an invitation");
+    let code = invite.code_url.expect("there is a page");
+    let path = code.strip_prefix("HTTPS://NORTH.EXAMPLE:5443").expect("the page's address");
+    assert!(path.starts_with("/I/"), "{path}");
+    for path in [path.to_owned(), path.to_lowercase()] {
+        let response = get(&world, &path).expect("a page");
+        assert_eq!(response.status, 200);
+        let page = String::from_utf8(response.body).expect("text");
+        assert!(page.contains(&format!("name=\"token\" value=\"{}\"", invite.token)));
+    }
+    assert_eq!(get(&world, "/I/GUESS").map(|response| response.status), Some(404));
+}
+
+#[test]
 fn x20_no_script_nothing_from_elsewhere_no_frames() {
     let world = world();
     let token = invite(&world, &Spec::default());
