@@ -11,12 +11,14 @@
 //! | [`dice`] | everything that is left to chance |
 //! | [`record`] | what crossed the network, searched for words and for ratchet keys that were used twice |
 //! | `conversations`, `network`, `disks`, `schedules`, `secrecy`, `strangers`, `hostile` | the tests |
+//! | `first_light` | that what the first version wrote is read |
 //! | `promises` | that the tests which `docs/threat-model.md` names are there |
 //!
 //! TLS is played by handing the same facts to both ends of a link. What is recorded is what travels inside TLS: more than
 //! anybody on the network sees, and exactly what the brokers see.
 
 mod dice;
+mod first_light;
 mod record;
 mod stanzas;
 mod world;

@@ -18,7 +18,7 @@
 //! | [`config`], [`environment`] | settings, what the machine lends |
 //! | [`rate`], `pace` | token buckets, for connections and for accounts |
 //! | `turns` | whoever changes the same rows does so one after the other |
-//! | [`tables`] | everything that is remembered on disk, one line each |
+//! | [`tables`], [`migrate`] | everything that is remembered on disk, one line each; what older versions remembered |
 //! | [`session`] | one client connection: sign-in, limits, stamping, acknowledgements (XEP-0198) |
 //! | `registry`, `mailbox`, `settle` | who has sessions, how they hand each other stanzas, what an `h` waits for |
 //! | `pipeline`, [`route`] | what happens to a stanza, and where it goes (RFC 6121 §8) |
@@ -45,6 +45,7 @@ pub mod http;
 pub mod invites;
 pub mod iq;
 mod mailbox;
+mod migrations;
 pub mod offline;
 mod pace;
 pub mod pep;
@@ -71,5 +72,6 @@ pub use crate::config::{BrokerConfig, Limits, Peer};
 pub use crate::core::{Broker, Core};
 pub use crate::environment::{Environment, Wake};
 pub use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};
+pub use crate::migrations::migrate;
 pub use crate::registry::SessionHandle;
 pub use crate::session::{ClientSession, Output, Then};

@@ -55,6 +55,7 @@ pub mod files;
 mod inbox;
 mod introduction;
 mod invites;
+mod migrations;
 mod notices;
 mod outbox;
 pub mod output;

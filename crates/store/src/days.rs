@@ -48,6 +48,12 @@ impl DayKeys {
         days.values().find(|sealer| sealer.epoch() == epoch).cloned()
     }
 
+    /// The day whose key has this epoch.
+    pub(crate) fn day_of_epoch(&self, epoch: u32) -> Option<Day> {
+        let days = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        days.iter().find(|(_, sealer)| sealer.epoch() == epoch).map(|(day, _)| *day)
+    }
+
     fn insert(&self, day: Day, key: &DayKey) {
         let mut days = self.0.write().unwrap_or_else(PoisonError::into_inner);
         days.insert(day, Arc::new(key.sealer()));

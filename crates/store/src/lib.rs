@@ -10,6 +10,7 @@
 //! | [`Table`], [`Key`] | how a row is named: table, owner, and a name or a number |
 //! | [`Store`] | the handle: reads, lists, ordered scans, counters; seals and opens every row; a cache in front |
 //! | [`Transaction`] | changes that happen together or not at all, and what they were decided upon |
+//! | [`Migration`] | numbered changes of the shape of old rows, made when a program opens its store |
 //! | [`Day`] | rows that must become unreadable on time: one key per UTC day, erased to forget the day |
 //! | [`backend`] | an ordered map of opaque bytes, in [memory](backend::memory) or in SQLite |
 //! | [`keys`] | the key file, outside the data directory |
@@ -19,12 +20,19 @@
 //! fails with [`StoreError::Conflict`], and the decision is made again. Commits of concurrent callers share one sync of the
 //! disk, so many small ones are as good as few large ones.
 //!
+//! # When rows change their shape
+//!
+//! The store counts its schema per program: 1 is what first light wrote. A program lists its [`Migration`]s and calls
+//! [`Store::migrate`] right after opening; each is committed together with its number, so a machine that dies goes on where
+//! it was. A store of a newer schema is refused ([`StoreError::TooNew`]) and unchanged. New tables, and new fields whose
+//! default is right for old rows, need no migration.
+//!
 //! # What a thief of the disk sees
 //!
 //! How many rows there are, their size classes, which rows belong to the same unnamed owner of the same unnamed table, and
 //! the order in which they were written. No name, no address, no value (`crypto::seal`). Whoever can write to the files can
 //! remove rows or put back older versions of them, which only the generation in the key file detects
-//! ([`Store::continuity`]); he cannot make, alter or move one.
+//! ([`Store::continuity`]); they cannot make, alter or move one.
 //!
 //! # Use
 //!
@@ -64,6 +72,7 @@ mod cache;
 mod counters;
 mod days;
 mod error;
+mod migrations;
 mod private_file;
 mod store;
 mod table;
@@ -77,6 +86,7 @@ pub use blocking::block_on;
 pub use crypto::seal::InstanceId;
 pub use days::{Day, SweepPosition, Swept};
 pub use error::{Remedy, StoreError};
+pub use migrations::{FIRST_SCHEMA, Migrating, Migration, Rewrite, Run};
 pub use store::{Continuity, Store};
 pub use table::{Key, RowId, Table};
 pub use transaction::Transaction;

@@ -12,12 +12,14 @@ use crate::backend::{Backend, BackendError, Batch, Change, Direction, KeyRange, 
 use crate::cache::{Cache, Lookup};
 use crate::counters::Counters;
 use crate::days::DayKeys;
+use crate::migrations::FIRST_SCHEMA;
 use crate::table::{Kind, RowId, rows_prefix, seq_prefix, seq_row};
 use crate::{Key, StoreError, Table, Transaction, Value};
 
-/// What the store remembers of itself: format u8, instance bytes[16], generation u64.
-const SELF: Table = Table::new("store.self");
-const FORMAT: u8 = 1;
+/// What the store remembers of itself: format u8, instance bytes[16], generation u64, and since format 2 schema u32.
+pub(crate) const SELF: Table = Table::new("store.self");
+/// Format 1 is first light's, which had no schema number and refuses any other format.
+const FORMAT: u8 = 2;
 
 const DEFAULT_CACHE_BYTES: usize = 16 * 1024 * 1024;
 const SCAN_PAGE: u32 = 256;
@@ -104,7 +106,7 @@ impl Store {
                 let store = Self(Arc::new(inner));
                 let mut transaction = store.transaction();
                 transaction.expect(&row, None);
-                transaction.put(&row, SelfRow { instance, generation: 0 }.encode());
+                transaction.put(&row, SelfRow { instance, generation: 0, schema: FIRST_SCHEMA }.encode());
                 transaction.commit().await?;
                 return Ok(store);
             }
@@ -201,10 +203,7 @@ impl Store {
     ///
     /// As [`Store::get`].
     pub async fn generation(&self) -> Result<u64, StoreError> {
-        match self.get(&SELF.row(b"", b"")).await? {
-            Some(value) => Ok(SelfRow::parse(&value)?.generation),
-            None => Err(StoreError::Altered),
-        }
+        Ok(self.self_row().await?.0.generation)
     }
 
     /// Writes the generation. Write it to the key file first ([`crate::keys::replace`]), then here.
@@ -213,8 +212,10 @@ impl Store {
     ///
     /// As [`Transaction::commit`].
     pub async fn set_generation(&self, generation: u64) -> Result<(), StoreError> {
+        let (row, read) = self.self_row().await?;
         let mut transaction = self.transaction();
-        transaction.put(&SELF.row(b"", b""), SelfRow { instance: self.0.instance, generation }.encode());
+        transaction.expect(&SELF.row(b"", b""), Some(&read));
+        transaction.put(&SELF.row(b"", b""), SelfRow { generation, ..row }.encode());
         transaction.commit().await
     }
 
@@ -238,6 +239,12 @@ impl Store {
     /// Makes up the SCRAM salt of an account that does not exist, always the same for the same `name`.
     pub fn fake_salt(&self, name: &[u8]) -> [u8; 16] {
         self.0.master.fake_salt(name)
+    }
+
+    /// What the store remembers of itself, and the row as read.
+    pub(crate) async fn self_row(&self) -> Result<(SelfRow, Value), StoreError> {
+        let value = self.get(&SELF.row(b"", b"")).await?.ok_or(StoreError::Altered)?;
+        Ok((SelfRow::parse(&value)?, value))
     }
 
     async fn read(&self, row: &RowId) -> Result<Option<Value>, StoreError> {
@@ -279,7 +286,7 @@ impl Store {
     }
 
     /// Opens a row; `None` when it is one whose day has been forgotten.
-    async fn unseal(&self, row: &RowId, sealed: &[u8]) -> Result<Option<Value>, StoreError> {
+    pub(crate) async fn unseal(&self, row: &RowId, sealed: &[u8]) -> Result<Option<Value>, StoreError> {
         let epoch = record_epoch(sealed).ok_or(StoreError::Altered)?;
         let tag = *sealed.first_chunk::<ROW_TAG_BYTES>().ok_or(StoreError::Altered)?;
         let (table, stored) = (row.table().name, row.stored().as_slice());
@@ -343,16 +350,19 @@ impl fmt::Debug for Store {
     }
 }
 
-struct SelfRow {
-    instance: InstanceId,
-    generation: u64,
+pub(crate) struct SelfRow {
+    pub(crate) instance: InstanceId,
+    pub(crate) generation: u64,
+    /// The number of the last migration that was made.
+    pub(crate) schema: u32,
 }
 
 impl SelfRow {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![FORMAT];
         bytes.extend_from_slice(&self.instance.0);
         bytes.extend_from_slice(&self.generation.to_le_bytes());
+        bytes.extend_from_slice(&self.schema.to_le_bytes());
         bytes
     }
 
@@ -361,9 +371,14 @@ impl SelfRow {
         if *format > FORMAT {
             return Err(StoreError::TooNew);
         }
-        let (instance, generation) = rest.split_first_chunk::<16>().ok_or(StoreError::Altered)?;
-        let generation = generation.try_into().map_err(|_| StoreError::Altered)?;
-        Ok(Self { instance: InstanceId(*instance), generation: u64::from_le_bytes(generation) })
+        let (instance, rest) = rest.split_first_chunk::<16>().ok_or(StoreError::Altered)?;
+        let (generation, rest) = rest.split_first_chunk::<8>().ok_or(StoreError::Altered)?;
+        let schema = match (*format, rest.first_chunk::<4>()) {
+            (1, _) => FIRST_SCHEMA,
+            (_, Some(schema)) => u32::from_le_bytes(*schema),
+            (_, None) => return Err(StoreError::Altered),
+        };
+        Ok(Self { instance: InstanceId(*instance), generation: u64::from_le_bytes(*generation), schema })
     }
 }
 

@@ -131,6 +131,11 @@ impl RowId {
         (rest.len() == expected).then(|| Self::new(table, kind, prefix, rest))
     }
 
+    /// A row of whatever kind, by the length of its key; its table has yet to be tried.
+    pub(crate) fn guess(table: Table, stored: &[u8]) -> Option<Self> {
+        Self::found(table, Kind::Row, stored).or_else(|| Self::found(table, Kind::Seq, stored))
+    }
+
     /// The number of an ordered row.
     pub(crate) fn seq(&self) -> u64 {
         let number = self.stored.bytes.iter().skip(PREFIX_BYTES).take(8);

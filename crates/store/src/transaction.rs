@@ -49,6 +49,11 @@ impl Transaction {
         self.changes.push(PlainChange { row, put: Some(Put { value: Zeroizing::new(value.into()), day: Some(day) }) });
     }
 
+    /// Writes a row that was found by walking a table, under the key that it lies under.
+    pub(crate) fn put_found(&mut self, row: &RowId, day: Option<Day>, value: Vec<u8>) {
+        self.changes.push(PlainChange { row: *row, put: Some(Put { value: Zeroizing::new(value), day }) });
+    }
+
     /// Removes a row; not an error when there is none.
     pub fn delete(&mut self, key: &Key) {
         let row = key.locate(self.store.index());

@@ -9,7 +9,11 @@ pub(crate) struct VirtualClock(AtomicI64);
 
 impl VirtualClock {
     pub(crate) fn new() -> Self {
-        Self(AtomicI64::new(1_800_000_000_000))
+        Self::at(Timestamp::from_millis(1_800_000_000_000))
+    }
+
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.as_millis()))
     }
 
     /// Sets the clock; it never goes back.

@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use crypto::seal::KeyFile;
+use store::backend::memory::MemoryBackend;
 use xmpp::time::{Clock, Timestamp};
 
 use crate::dice::Dice;
@@ -63,6 +65,12 @@ pub(crate) enum Tls {
     Upgraded,
 }
 
+/// A disk that another program wrote, and its key file.
+pub(crate) struct Disk {
+    pub(crate) rows: MemoryBackend,
+    pub(crate) key_file: KeyFile,
+}
+
 /// Two brokers, people, a network.
 pub(crate) struct World {
     pub(crate) clock: Arc<VirtualClock>,
@@ -87,8 +95,26 @@ impl World {
     /// Starts the brokers of `north.example` and `south.example`, which know each other by peer links.
     pub(crate) fn new(seed: u64) -> Self {
         let domains = ["north.example", "south.example"];
-        let mut world = Self {
-            clock: Arc::new(VirtualClock::new()),
+        let mut world = Self::empty(seed, VirtualClock::new());
+        for (number, domain) in domains.iter().enumerate() {
+            let others: Vec<&str> = domains.iter().copied().filter(|other| other != domain).collect();
+            world.sites.push(Site::new(domain, &others, seed.wrapping_mul(1000).wrapping_add(number as u64)));
+            world.start_site(number);
+        }
+        world
+    }
+
+    /// Starts one broker, on a disk that another program wrote, at a time of ours.
+    pub(crate) fn on_disk(seed: u64, domain: &str, now: Timestamp, disk: Disk) -> Self {
+        let mut world = Self::empty(seed, VirtualClock::at(now));
+        world.sites.push(Site::with_disk(domain, &[], seed.wrapping_mul(1000), disk));
+        world.start_site(0);
+        world
+    }
+
+    fn empty(seed: u64, clock: VirtualClock) -> Self {
+        Self {
+            clock: Arc::new(clock),
             dice: Dice::new(seed),
             sites: Vec::new(),
             people: Vec::new(),
@@ -101,13 +127,7 @@ impl World {
             interceptor: false,
             parted: BTreeSet::new(),
             seed,
-        };
-        for (number, domain) in domains.iter().enumerate() {
-            let others: Vec<&str> = domains.iter().copied().filter(|other| other != domain).collect();
-            world.sites.push(Site::new(domain, &others, seed.wrapping_mul(1000).wrapping_add(number as u64)));
-            world.start_site(number);
         }
-        world
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -135,6 +155,15 @@ impl World {
         let mut person = Person::new(seed);
         person.start(self.machine_clock()).expect("an empty disk is no obstacle");
         self.people.push(person);
+        number
+    }
+
+    /// Adds somebody whose disk another program wrote, and starts the program.
+    pub(crate) fn person_on_disk(&mut self, disk: Disk) -> usize {
+        let number = self.people.len();
+        let seed = self.seed.wrapping_mul(1000).wrapping_add(100 + number as u64);
+        self.people.push(Person::with_disk(seed, disk));
+        self.start_person(number);
         number
     }
 

@@ -12,6 +12,7 @@ use store::backend::memory::MemoryBackend;
 use store::{Continuity, Store, StoreError, block_on};
 use xmpp::time::Clock;
 
+use super::Disk;
 use super::link::LinkId;
 
 /// Somebody with a machine.
@@ -22,6 +23,8 @@ pub(crate) struct Person {
     store: Option<Store>,
     /// What the key file says; it lies on another disk, which never fails here.
     generation: u64,
+    /// What opens the disk, when it is not made from the seed.
+    key_file: Option<KeyFile>,
     pub(crate) link: Option<LinkId>,
     /// Everything that the user was told, over all starts.
     pub(crate) events: Vec<Event>,
@@ -41,6 +44,7 @@ impl Person {
             engine: None,
             store: None,
             generation: 0,
+            key_file: None,
             link: None,
             events: Vec::new(),
             saved: Vec::new(),
@@ -49,6 +53,12 @@ impl Person {
             seed,
             starts: 0,
         }
+    }
+
+    /// As [`Person::new`], with a disk that another program wrote.
+    pub(crate) fn with_disk(seed: u64, disk: Disk) -> Self {
+        let generation = disk.key_file.generation;
+        Self { disk: disk.rows, generation, key_file: Some(disk.key_file), ..Self::new(seed) }
     }
 
     /// Starts the program on what the disk holds, as the real one does: the store is compared with the key file first.
@@ -60,7 +70,10 @@ impl Person {
         self.starts += 1;
         self.started_at = self.events.len();
         let keys = SeededRandom::new(self.seed);
-        let (master, instance) = (MasterKey::generate(&keys), InstanceId::generate(&keys));
+        let (master, instance) = match &self.key_file {
+            Some(file) => (file.open_unattended().expect("the key is not wrapped"), file.instance),
+            None => (MasterKey::generate(&keys), InstanceId::generate(&keys)),
+        };
         // what a machine draws after a restart, it has never drawn before
         let random = Arc::new(SeededRandom::new(self.seed.wrapping_mul(1_000_003).wrapping_add(self.starts)));
         let disk = Arc::new(self.disk.clone());

@@ -8,21 +8,30 @@ use broker::{Broker, BrokerConfig, Environment, Peer, upload};
 use bytes::Bytes;
 use client::output::{HttpMethod, HttpRequest};
 use crypto::random::SeededRandom;
-use crypto::seal::{InstanceId, MasterKey};
+use crypto::seal::{InstanceId, KeyFile, MasterKey};
 use sha2::{Digest, Sha256};
 use store::backend::memory::MemoryBackend;
 use store::{Store, block_on};
 use xep::uri::{Endpoint, Host};
 use xmpp::time::Clock;
 
+use super::Disk;
+use crate::first_light;
+
 /// The hash of the key in a server's certificate.
 pub(crate) fn pin_of(domain: &str) -> [u8; 32] {
-    Sha256::digest(domain.as_bytes()).into()
+    match domain {
+        first_light::DOMAIN => first_light::PIN,
+        _ => Sha256::digest(domain.as_bytes()).into(),
+    }
 }
 
 /// The name of the machine that a broker runs on.
 pub(crate) fn host_of(domain: &str) -> String {
-    format!("host.{domain}")
+    match domain {
+        first_light::DOMAIN => first_light::HOST.to_owned(),
+        _ => format!("host.{domain}"),
+    }
 }
 
 /// A broker, while it runs, and the disk below it.
@@ -31,6 +40,8 @@ pub(crate) struct Site {
     pub(crate) disk: MemoryBackend,
     pub(crate) broker: Option<Broker>,
     config: BrokerConfig,
+    /// What opens the disk, when it is not made from the seed.
+    key_file: Option<KeyFile>,
     seed: u64,
     starts: u64,
 }
@@ -54,7 +65,20 @@ impl Site {
                 pin: Some(pin_of(other)),
             })
             .collect();
-        Self { domain: domain.to_owned(), disk: MemoryBackend::new(), broker: None, config, seed, starts: 0 }
+        Self {
+            domain: domain.to_owned(),
+            disk: MemoryBackend::new(),
+            broker: None,
+            config,
+            key_file: None,
+            seed,
+            starts: 0,
+        }
+    }
+
+    /// As [`Site::new`], with a disk that another program wrote.
+    pub(crate) fn with_disk(domain: &str, others: &[&str], seed: u64, disk: Disk) -> Self {
+        Self { disk: disk.rows, key_file: Some(disk.key_file), ..Self::new(domain, others, seed) }
     }
 
     /// Starts the broker on what its disk holds.
@@ -62,12 +86,16 @@ impl Site {
         self.starts += 1;
         self.disk.restart();
         let keys = SeededRandom::new(self.seed);
-        let (master, instance) = (MasterKey::generate(&keys), InstanceId::generate(&keys));
+        let (master, instance) = match &self.key_file {
+            Some(file) => (file.open_unattended().expect("the key is not wrapped"), file.instance),
+            None => (MasterKey::generate(&keys), InstanceId::generate(&keys)),
+        };
         // what a machine draws after a restart, it has never drawn before
         let random = Arc::new(SeededRandom::new(self.seed.wrapping_mul(1_000_003).wrapping_add(self.starts)));
         let store = block_on(Store::open(Arc::new(self.disk.clone()), master, instance, random.clone()));
-        let broker =
-            Broker::new(self.config.clone(), store.expect("a sound disk opens"), Environment { clock, random });
+        let store = store.expect("a sound disk opens");
+        block_on(broker::migrate(&store)).expect("a sound disk takes what is new");
+        let broker = Broker::new(self.config.clone(), store, Environment { clock, random });
         block_on(broker.load_peers()).expect("a sound disk is readable");
         self.broker = Some(broker);
     }

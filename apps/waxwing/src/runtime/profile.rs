@@ -102,7 +102,10 @@ pub(super) async fn open(home: &Home) -> Result<Profile, OpenError> {
     let generation = Generation { store: store.clone(), file, home: home.clone() };
     let environment = Environment::new(Arc::new(SystemClock), random);
     let opened = Engine::open(store, environment, origin).await;
-    let engine = opened.map_err(|error| OpenError::Engine(home.database(), error))?;
+    let engine = opened.map_err(|error| match error {
+        EngineError::Store(error) => at_store(error),
+        error => OpenError::Engine(home.database(), error),
+    })?;
     Ok(Profile { engine, generation })
 }
 

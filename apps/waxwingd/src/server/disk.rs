@@ -38,6 +38,7 @@ pub(super) async fn open(storage: &Storage, random: Arc<dyn Random>) -> Result<(
             let file = read_keys(keys, data, is_new, &*random).map_err(at_key_file)?;
             let master = file.open_unattended().map_err(|error| at_key_file(error.into()))?;
             let store = Store::open(Arc::new(backend), master, file.instance, random).await.map_err(at_data)?;
+            broker::migrate(&store).await.map_err(at_data)?;
             let found = advance_generation(&store, file, keys, data).await?;
             Ok((store, found))
         }

@@ -181,6 +181,7 @@ impl World {
         let opening = Store::open(Arc::clone(disk) as _, master, instance, Arc::clone(&self.random) as _);
         let store = run(opening).expect("a store in memory opens");
         let env = Environment { clock: Arc::clone(&self.clock) as _, random: Arc::clone(&self.random) as _ };
+        store::block_on(crate::migrate(&store)).expect("the store takes what is new");
         let broker = Broker::new(config.clone(), store, env);
         run(broker.load_peers()).expect("a store in memory is readable");
         broker

@@ -25,6 +25,7 @@ use crate::devices::Fetches;
 use crate::environment::Environment;
 use crate::error::{CommandError, EngineError, Failure};
 use crate::event::{AccountState, Event};
+use crate::migrations::MIGRATIONS;
 use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output};
 use crate::transfers::Transfers;
 
@@ -72,8 +73,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EngineError`] when the store cannot be read.
+    /// [`EngineError`] when the store cannot be read, or was written by a newer version.
     pub async fn open(store: Store, env: Environment, origin: Origin) -> Result<Self, EngineError> {
+        store.migrate(MIGRATIONS).await?;
         let mut engine = Self {
             store,
             env,
