@@ -6,6 +6,7 @@ use xmpp::stream::c2s::Registration;
 use xmpp::xml::{self, Element};
 
 use crate::accounts::AccountSettings;
+use crate::budget::BudgetSettings;
 use crate::invites::InviteSettings;
 use crate::pep::PepLimits;
 use crate::rate::Rate;
@@ -83,6 +84,8 @@ impl std::fmt::Debug for Peer {
 /// Source: security-design §6.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// What all connections together may hold.
+    pub whole: BudgetSettings,
     /// XML of a peer that has not proved who it is.
     pub pre_auth_xml: xml::Limits,
     /// XML of a client.
@@ -143,6 +146,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            whole: BudgetSettings::default(),
             pre_auth_xml: xml::Limits::PRE_AUTH,
             client_xml: xml::Limits::CLIENT,
             server_xml: xml::Limits::SERVER,

@@ -10,6 +10,7 @@ use xmpp::stream::c2s::ResponderConfig;
 use xmpp::xml::Element;
 
 use crate::allowance::Allowances;
+use crate::budget::Budgets;
 use crate::config::BrokerConfig;
 use crate::environment::Environment;
 use crate::federation::Federation;
@@ -30,6 +31,8 @@ pub struct Core {
     pub store: Store,
     /// The clock and the random source.
     pub env: Environment,
+    /// What the whole holds for others: bytes, dials, descriptors.
+    pub budgets: Budgets,
     pub(crate) registry: Registry,
     pub(crate) federation: Federation,
     pub(crate) allowances: Allowances,
@@ -161,12 +164,14 @@ impl Broker {
     #[must_use]
     pub fn new(config: BrokerConfig, store: Store, env: Environment) -> Self {
         let client_streams = Arc::new(client_streams(&config));
+        let budgets = Budgets::new(&config.limits.whole);
         let federation = Federation::new(&config, &env);
         let strangers = Pace::of_strangers(config.limits.strangers_per_minute);
         Self(Arc::new(Core {
             config,
             store,
             env,
+            budgets,
             registry: Registry::new(),
             federation,
             allowances: Allowances::new(),

@@ -16,6 +16,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`config`], [`environment`] | settings, what the machine lends |
+//! | [`budget`] | what the whole may hold of bytes, dials and descriptors, and who holds it |
 //! | [`rate`], `pace` | token buckets, for connections and for accounts |
 //! | `turns` | whoever changes the same rows does so one after the other |
 //! | [`tables`], [`migrate`] | everything that is remembered on disk, one line each; what older versions remembered |
@@ -36,6 +37,7 @@
 
 pub mod accounts;
 mod allowance;
+pub mod budget;
 pub mod config;
 mod core;
 pub mod discovery;
