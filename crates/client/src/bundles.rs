@@ -5,13 +5,13 @@ use store::{Key, Transaction};
 use xep::omemo::{BundleElement, Version};
 use xep::pubsub::{self, Request};
 use xmpp::jid::BareJid;
-use xmpp::stanza::Condition;
 use xmpp::xml::Element;
 
 use crate::devices::{Fetch, new_device_row};
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{EngineError, Failure};
 use crate::event::Event;
+use crate::retries::may_pass;
 use crate::tables::{self, DeviceTrustCode, SessionRow};
 use crate::trust::Verdict;
 
@@ -38,12 +38,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let fetch = match &answer {
             Answer::Lost => Fetch::Failed(Failure::ServerTimeout),
-            Answer::Error(error) => match error.condition {
-                Condition::RemoteServerTimeout | Condition::ResourceConstraint | Condition::InternalServerError => {
-                    Fetch::Failed(Failure::ServerTimeout)
-                }
-                _ => Fetch::Failed(Failure::NotSecure),
-            },
+            Answer::Error(error) if may_pass(error) => Fetch::Failed(Failure::ServerTimeout),
+            Answer::Error(_) => Fetch::Failed(Failure::NotSecure),
             Answer::Result(pubsub) => {
                 match pubsub.as_ref().and_then(|pubsub| bundle_in_answer(pubsub, version, device)) {
                     None => Fetch::Failed(Failure::NotSecure),

@@ -8,9 +8,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use xmpp::jid::BareJid;
+use xmpp::time::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::event::{AccountState, Contact, Device, KeptNotice, Message, MessageId};
+use crate::event::{AccountState, Contact, Content, Device, KeptNotice, Message, MessageId, MessageState};
 use crate::output::Endpoint;
 
 /// Whom a command is about: a short name (`bob`), an address, or a link.
@@ -164,6 +165,20 @@ pub enum Command {
         /// The highest id that was shown.
         up_to: u64,
     },
+    /// Lists what has not reached the own server, and why. Answers `Outbox`.
+    Outbox,
+    /// Gives a message that waits or could not be delivered another try. Answers `Saved`.
+    RetryMessage {
+        /// Its id; the beginning is enough for one that [`Command::Outbox`] lists.
+        id: String,
+    },
+    /// Gives everything that waits another try. Answers `Outbox`.
+    RetryAll,
+    /// Takes back what has not reached the own server. Answers `Nothing`.
+    CancelMessage {
+        /// Its id, or the beginning of it.
+        id: String,
+    },
     /// Gives a message that waits or could not be delivered another try. Answers `Saved`.
     Retry {
         /// To whom.
@@ -205,6 +220,10 @@ impl fmt::Debug for Command {
             Self::MarkRead { .. } => "MarkRead",
             Self::Notices => "Notices",
             Self::NoticesSeen { .. } => "NoticesSeen",
+            Self::Outbox => "Outbox",
+            Self::RetryMessage { .. } => "RetryMessage",
+            Self::RetryAll => "RetryAll",
+            Self::CancelMessage { .. } => "CancelMessage",
             Self::Retry { .. } => "Retry",
         })
     }
@@ -334,7 +353,11 @@ pub enum Reply {
         contact: BareJid,
         /// Its id.
         message: MessageId,
+        /// Whether it had characters that cannot be sent, which U+FFFD now stands for.
+        replaced: bool,
     },
+    /// What has not reached the own server, oldest first.
+    Outbox(Vec<Queued>),
     /// One contact.
     Contact(Contact),
     /// Several contacts.
@@ -349,6 +372,35 @@ pub enum Reply {
     Number(Number),
     /// How things are.
     Status(Status),
+}
+
+/// Something that has not reached the own server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// To whom.
+    pub contact: BareJid,
+    /// How they are called here.
+    pub contact_name: String,
+    /// Its id.
+    pub message: MessageId,
+    /// What it says; nothing for the greeting that goes to somebody who was added by a link.
+    pub content: Option<Content>,
+    /// How far it is, and why no further.
+    pub state: MessageState,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// When it was tried for the first time.
+    pub tried_at: Option<Timestamp>,
+    /// When it will be tried next while the program runs.
+    pub next_at: Option<Timestamp>,
+    /// Until when it is tried.
+    pub kept_until: Option<Timestamp>,
+}
+
+impl fmt::Debug for Queued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Queued({:?})", self.state)
+    }
 }
 
 /// Matches an [`Event::Done`](crate::event::Event::Done) to its command.

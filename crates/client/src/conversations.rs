@@ -1,10 +1,13 @@
 //! What was said with whom: messages in order, found again by their ids, and what is known about each.
 
+use std::borrow::Cow;
+
 use store::{Direction as Order, Transaction};
 use xmpp::jid::BareJid;
 use xmpp::xml::Element;
 
 use crate::command::{InboxFilter, InboxSide, Reply, Status};
+use crate::display::displayable;
 use crate::engine::Engine;
 use crate::error::{CommandError, EngineError, Failure};
 use crate::event::{Content, Direction, Event, FileOffer, FileState, Message, MessageId, MessageState};
@@ -16,7 +19,7 @@ const TEXT_BYTES_MAX: usize = 56 * 1024;
 impl MessageRow {
     pub(crate) fn message_state(&self) -> MessageState {
         match self.state() {
-            StateCode::Waiting => MessageState::Waiting,
+            StateCode::Waiting => self.delayed_by().map_or(MessageState::Waiting, MessageState::Delayed),
             StateCode::Queued => MessageState::Queued,
             StateCode::AtBroker => MessageState::AtBroker,
             StateCode::Undeliverable => {
@@ -26,7 +29,7 @@ impl MessageRow {
         }
     }
 
-    fn view(&self, contact: &ContactRow) -> Result<Message, EngineError> {
+    pub(crate) fn view(&self, contact: &ContactRow) -> Result<Message, EngineError> {
         let content = match &self.file {
             None => Content::Text(self.text.clone()),
             Some(file) => Content::File(FileOffer {
@@ -65,17 +68,21 @@ impl tables::FileRow {
 }
 
 impl Engine {
-    /// Saves words to be sent.
+    /// Saves words to be sent. What no screen should get and XML cannot carry is replaced before.
     pub(crate) async fn say(&mut self, who: &str, text: String) -> Result<Reply, CommandError> {
         if text.trim().is_empty() {
             return Err(CommandError::Empty);
         }
+        let (text, replaced) = match displayable(&text) {
+            Cow::Owned(text) => (text, true),
+            Cow::Borrowed(_) => (text, false),
+        };
         if Element::new("body", "").with_text(&text).to_xml("").len() > TEXT_BYTES_MAX {
             return Err(CommandError::TooLong);
         }
         let contact = self.resolve_recipient(who).await?;
         let row = MessageRow { text, ..self.new_outgoing(&contact) };
-        self.save_outgoing(&contact, row).await
+        self.save_outgoing(&contact, row, replaced).await
     }
 
     pub(crate) fn new_outgoing(&self, contact: &ContactRow) -> MessageRow {
@@ -91,11 +98,12 @@ impl Engine {
         }
     }
 
-    /// Saves a message and its place in the queue, then lets it go as far as it can.
+    /// Saves a message and its place in the queue, then lets it go as far as it can. `replaced` is for the reply.
     pub(crate) async fn save_outgoing(
         &mut self,
         contact: &ContactRow,
         mut row: MessageRow,
+        replaced: bool,
     ) -> Result<Reply, CommandError> {
         let who = contact.jid()?;
         let mut tx = self.store.transaction();
@@ -105,7 +113,7 @@ impl Engine {
         let view = row.view(contact)?;
         self.emit(Event::Message(view));
         self.advance(&who).await?;
-        Ok(Reply::Saved { contact: who, message: MessageId(row.id) })
+        Ok(Reply::Saved { contact: who, message: MessageId(row.id), replaced })
     }
 
     /// Gives a new message its place in its conversation.
@@ -147,32 +155,6 @@ impl Engine {
     /// Puts a greeting into the queue: a message without words, which carries an invitation's token.
     pub(crate) async fn put_greeting(&self, tx: &mut Transaction, who: &BareJid) -> Result<(), EngineError> {
         self.put_waiting(tx, who, GREETING, &self.env.id()).await
-    }
-
-    /// Tries a message again that waits or could not be delivered.
-    pub(crate) async fn retry(&mut self, who: &str, message: &MessageId) -> Result<Reply, CommandError> {
-        let contact = self.resolve_known(who).await?;
-        let who = contact.jid()?;
-        let row = self.message_by_id(&who, true, message.as_str()).await?.ok_or(CommandError::UnknownMessage)?;
-        match row.state() {
-            StateCode::Waiting => {}
-            StateCode::Undeliverable => {
-                let mut tx = self.store.transaction();
-                let mut row = MessageRow { state: StateCode::Waiting.into(), failure: 0, ..row };
-                if let Some(file) = &mut row.file {
-                    file.set_state(if file.offer.is_empty() { FileCode::Moving } else { FileCode::Complete });
-                    file.failure = 0;
-                }
-                self.put_message(&mut tx, &who, &row)?;
-                self.put_waiting(&mut tx, &who, row.seq, &row.id).await?;
-                tx.commit().await?;
-                self.emit_state(&who, &row);
-            }
-            _ => return Err(CommandError::NotApplicable),
-        }
-        self.fetches.forget(&who);
-        self.advance(&who).await?;
-        Ok(Reply::Saved { contact: who, message: message.clone() })
     }
 
     pub(crate) async fn history(

@@ -16,6 +16,7 @@ use xmpp::xml::Element;
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{EngineError, Failure};
 use crate::event::{Event, Notice};
+use crate::retries::may_pass;
 use crate::tables::{self, ContactRow, DeviceListRow, DeviceTrustCode, PeerDeviceRow, TrustCode};
 
 /// A list that is older is fetched again before anything is sent (security-design §2.8).
@@ -168,10 +169,8 @@ impl Engine {
                 | Condition::NotAuthorized
                 | Condition::SubscriptionRequired
                 | Condition::RegistrationRequired => (Fetch::Forbidden, None),
-                Condition::RemoteServerNotFound
-                | Condition::RemoteServerTimeout
-                | Condition::ResourceConstraint
-                | Condition::InternalServerError => (Fetch::Failed(Failure::from(error)), None),
+                Condition::RemoteServerNotFound => (Fetch::Failed(Failure::NoSuchServer), None),
+                _ if may_pass(error) => (Fetch::Failed(Failure::ServerTimeout), None),
                 // No node, no account, no PEP: all the same, there is no device.
                 _ => (Fetch::Done, None),
             },

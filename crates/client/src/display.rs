@@ -3,9 +3,12 @@
 //! Two addresses that differ only in characters that look alike are one person to the eye. Nothing is refused for that:
 //! the user is told. Comparison follows Unicode Technical Standard #39, whose tables the `unicode-security` crate holds.
 
+use std::borrow::Cow;
+
 use unicode_security::confusable_detection::skeleton;
 use unicode_security::mixed_script::MixedScript;
 use xmpp::jid::BareJid;
+use xmpp::xml::is_xml_char;
 
 /// What is odd about an address. Several may be true; the first one matters most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,8 +55,19 @@ pub fn look_alike(one: &BareJid, other: &BareJid) -> bool {
 #[must_use]
 pub fn one_line(text: &str, max_chars: usize) -> String {
     let visible = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !turns_direction(*c));
-    let cut: String = visible.filter(|c| !c.is_control()).take(max_chars).collect();
+    let cut: String = visible.filter(|c| !c.is_control() && is_xml_char(*c)).take(max_chars).collect();
     cut.trim().to_owned()
+}
+
+/// Makes what a user or a program wants to send fit for screens and for XML: control characters other than tab and line
+/// ends, and code points that XML cannot carry, become U+FFFD, so that the reader sees that something was there.
+#[must_use]
+pub fn displayable(text: &str) -> Cow<'_, str> {
+    let fits = |c: char| matches!(c, '\t' | '\n' | '\r') || (!c.is_control() && is_xml_char(c));
+    if text.chars().all(fits) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if fits(c) { c } else { char::REPLACEMENT_CHARACTER }).collect())
 }
 
 /// Characters that change the direction of text around them (Unicode Standard Annex #9 §2).
@@ -115,6 +129,14 @@ mod tests {
         ] {
             assert_eq!(address_warnings(&jid(plain), []), [], "{plain}");
         }
+    }
+
+    #[test]
+    fn what_is_sent_has_no_control_characters() {
+        assert_eq!(displayable("tab\t line\r\n é 😀"), "tab\t line\r\n é 😀");
+        let odd = "\u{1b}[1m\u{7}\0\u{7f}\u{9b}\u{ffff}\u{fffe}";
+        assert_eq!(displayable(odd), "\u{fffd}[1m\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}");
+        assert_eq!(one_line(odd, 80), "[1m");
     }
 
     #[test]

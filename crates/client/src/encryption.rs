@@ -3,8 +3,6 @@
 //! The only way out of here is [`Sealed`], which `xep` makes by encrypting and in no other way (C08). Choosing follows
 //! security-design §2.6: per device the strongest version it offers, and never less than was used with it before.
 
-use std::time::Duration;
-
 use crypto::omemo::{Legacy, Omemo2, Profile, ReplyDue, SessionSet};
 use xep::omemo::Version;
 use xep::omemo::client::{Recipient, Recipients, Said, SealError, Sealed, Sealer, seal, seal_empty, seal_reply};
@@ -15,14 +13,12 @@ use xmpp::xml::Element;
 
 use crate::conversations::GREETING;
 use crate::devices::{Fetch, Lists};
+use crate::display::displayable;
 use crate::engine::Engine;
 use crate::error::{EngineError, Failure};
 use crate::introduction;
 use crate::tables::{ContactRow, DeviceTrustCode, MessageRow, PeerDeviceRow, StateCode, TrustCode, WaitingRow};
 use crate::transfers;
-
-/// When to try again what failed for a while.
-const RETRY_WAIT: Duration = Duration::from_secs(60);
 
 /// A device that a message goes to.
 struct Target<P> {
@@ -43,8 +39,8 @@ enum Readiness {
     Ready(Targets),
     /// Something is being fetched; its arrival asks again.
     Pending,
-    /// Not now.
-    Later,
+    /// Not now, for this reason.
+    Later(Failure),
     /// Not at all.
     Never(Failure),
 }
@@ -98,9 +94,7 @@ impl Engine {
         }
         match self.readiness(who).await? {
             Readiness::Pending => return Ok(()),
-            Readiness::Later => {
-                self.try_later(who);
-            }
+            Readiness::Later(failure) => self.put_off(who, &waiting, failure).await?,
             Readiness::Never(failure) => {
                 for row in &waiting {
                     self.give_up(who, row, failure).await?;
@@ -117,12 +111,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Tries a person's messages again in a while.
-    pub(crate) fn try_later(&mut self, who: &BareJid) {
-        let at = self.after(RETRY_WAIT);
-        self.retry_waiting_at.insert(who.clone(), at);
-    }
-
     async fn readiness(&mut self, who: &BareJid) -> Result<Readiness, EngineError> {
         let own = self.own_or_bad()?;
         let Some(contact) = self.contact_row(&own, who).await? else { return Ok(Readiness::Never(Failure::NotSecure)) };
@@ -136,12 +124,13 @@ impl Engine {
         match theirs {
             _ if theirs == Lists::Pending || ours == Lists::Pending => return Ok(Readiness::Pending),
             Lists::Forbidden => return self.ask_to_see(contact).await,
-            Lists::Failed(failure) if failure.is_temporary() => return Ok(Readiness::Later),
             Lists::Failed(Failure::NoSuchServer) => return Ok(Readiness::Never(Failure::NoSuchServer)),
-            _ => {}
+            // Whatever else keeps a list back may pass: no answer is no news about devices.
+            Lists::Failed(failure) => return Ok(Readiness::Later(failure)),
+            Lists::Ready | Lists::Pending => {}
         }
         let mut targets = Targets::default();
-        let (mut pending, mut temporary, mut undecided) = (false, false, false);
+        let (mut pending, mut temporary, mut undecided) = (false, None, false);
         for person in [who, &own] {
             let mut rows = self.device_rows(person).await?;
             rows.retain(PeerDeviceRow::is_listed);
@@ -149,7 +138,7 @@ impl Engine {
                 match self.device_state(person, &row).await? {
                     DeviceState::Pending => pending = true,
                     DeviceState::Unusable(failure) if person == who => {
-                        temporary |= failure.is_temporary();
+                        temporary = temporary.or(Some(failure).filter(|failure| failure.is_temporary()));
                         undecided |= failure == Failure::Changed;
                     }
                     DeviceState::Unusable(_) => {}
@@ -164,11 +153,11 @@ impl Engine {
         if let Some(blocked) = blocked_by_trust(&contact) {
             return Ok(Readiness::Never(blocked));
         }
-        Ok(match targets.reaches(who) {
-            true => Readiness::Ready(targets),
-            false if temporary => Readiness::Later,
-            false if undecided => Readiness::Never(Failure::Changed),
-            false => Readiness::Never(Failure::NotSecure),
+        Ok(match (targets.reaches(who), temporary) {
+            (true, _) => Readiness::Ready(targets),
+            (false, Some(failure)) => Readiness::Later(failure),
+            (false, None) if undecided => Readiness::Never(Failure::Changed),
+            (false, None) => Readiness::Never(Failure::NotSecure),
         })
     }
 
@@ -237,7 +226,7 @@ impl Engine {
             self.store_contact(&contact).await?;
             self.send_presence(&contact.jid()?, "subscribe");
         }
-        Ok(Readiness::Later)
+        Ok(Readiness::Later(Failure::NotSecure))
     }
 
     /// Seals one message. Ratchets, stanza and state are committed together, and only then does the stanza leave (C04).
@@ -292,12 +281,15 @@ impl Engine {
         let sent = self.put_outbox(&mut tx, who, &waiting.id, &sealed, message.is_some()).await?;
         self.delete_waiting(&mut tx, waiting)?;
         if token.is_some() {
-            contact.greet_token = None;
+            contact.greeted_token = contact.greet_token.take();
+            contact.greeted_by.clone_from(&waiting.id);
             self.put_contact(&mut tx, &contact);
         }
+        let now = self.now();
         let message = message.map(|message| MessageRow {
             state: StateCode::Queued.into(),
             failure: 0,
+            tries: Some(message.tries.unwrap_or_default().begun(now)),
             verified: targets.devices().all(|(of, row)| of != who || row.trust() == DeviceTrustCode::Verified),
             ..message
         });
@@ -426,8 +418,10 @@ fn words(message: Option<&MessageRow>, token: Option<&str>, now: Timestamp) -> O
                 words.body = offer.body;
             }
             None => {
-                words.content.push(Element::new("body", xmpp::ns::CLIENT).with_text(&message.text));
-                words.body.clone_from(&message.text);
+                // What an earlier version saved may hold what cannot be sent.
+                let text = displayable(&message.text);
+                words.content.push(Element::new("body", xmpp::ns::CLIENT).with_text(&text));
+                words.body = text.into_owned();
             }
         }
     }

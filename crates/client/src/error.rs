@@ -183,6 +183,14 @@ pub enum Failure {
     FileAddress,
     /// The server offers channel binding and refuses every type.
     BindingRefused,
+    /// It was tried for three days, and the other server did not take it.
+    Expired,
+    /// The user took it back.
+    Cancelled,
+    /// The own server ends the connection whenever this message is sent.
+    EndsConnection,
+    /// A file arrived and could not be saved on this machine.
+    FileNotSaved,
 }
 
 impl Failure {
@@ -223,6 +231,12 @@ impl Failure {
                  and then refuses: a fault of the server, or somebody in between. If you know it is the server's fault, \
                  sign in with --danger-no-binding."
             }
+            Self::Expired => "Their server did not take it for three days, so it is not tried any more.",
+            Self::Cancelled => "You took it back. If it was on its way already, it may still arrive.",
+            Self::EndsConnection => {
+                "Your server ends the connection whenever this message is sent, so it is not tried any more."
+            }
+            Self::FileNotSaved => "The file arrived, but this machine could not save it.",
         }
     }
 
@@ -242,7 +256,7 @@ impl Failure {
 }
 
 /// In the order of declaration; new ones go last in both, because their place is stored.
-const ALL: [Failure; 28] = [
+const ALL: [Failure; 32] = [
     Failure::NotSecure,
     Failure::Changed,
     Failure::Blocked,
@@ -271,6 +285,10 @@ const ALL: [Failure; 28] = [
     Failure::FileDamaged,
     Failure::FileAddress,
     Failure::BindingRefused,
+    Failure::Expired,
+    Failure::Cancelled,
+    Failure::EndsConnection,
+    Failure::FileNotSaved,
 ];
 
 impl fmt::Display for Failure {

@@ -234,6 +234,8 @@ pub enum FileState {
 pub enum MessageState {
     /// Saved; not encrypted yet, because the network or the contact's keys are missing.
     Waiting,
+    /// Saved; could not be delivered for now, and is tried again.
+    Delayed(Failure),
     /// Encrypted and saved; not yet acknowledged by the own broker.
     Queued,
     /// The own broker has it.

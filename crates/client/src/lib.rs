@@ -25,6 +25,7 @@
 //! | `own_devices` | what the user decides about devices, above all the other ones of the own account |
 //! | `encryption` | the one place where a message becomes something that can be sent |
 //! | `outbox`, `inbox` | messages out, messages in |
+//! | `retries` | what could not be delivered for now |
 //! | `notices` | what the user must know, until they have seen it |
 //! | `transfers` | files out and in |
 //! | `tables` | everything that is remembered |
@@ -61,6 +62,7 @@ mod outbox;
 pub mod output;
 mod own_device;
 mod own_devices;
+mod retries;
 mod tables;
 #[cfg(test)]
 mod testing;

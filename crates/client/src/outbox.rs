@@ -4,25 +4,25 @@
 //! After a lost connection the outbox is sent again, unchanged and with the same ids, and receivers show it once.
 //! The outbox takes only [`Sealed`] (C08).
 
-use std::time::Duration;
-
 use store::{Direction, Transaction};
 use xep::omemo::client::Sealed;
 use xmpp::jid::BareJid;
-use xmpp::stanza::{Condition, ErrorType, StanzaError};
-use xmpp::time::Timestamp;
+use xmpp::stanza::StanzaError;
+use xmpp::stream::StreamCondition;
 use xmpp::xml::{Element, Frame};
 
 use crate::engine::{Engine, Question};
 use crate::error::{EngineError, Failure};
 use crate::event::MessageId;
 use crate::invites::InvitePurpose;
+use crate::retries::may_pass;
 use crate::tables::{self, FileCode, MessageRow, OutboxRow, StateCode, WaitingRow};
 
 /// The longest stanza that is read back from the outbox.
 const STANZA_BYTES_MAX: usize = 512 * 1024;
-/// When a message that came back from a server that did not answer is tried again.
-const BOUNCE_WAIT: Duration = Duration::from_secs(120);
+/// An entry that was alone when the server ended the connection over it so often, the time included when it was one of
+/// several, is at fault.
+const REFUSALS_MAX: u32 = 2;
 
 /// A stanza that is in the outbox as soon as its transaction is committed, and may be sent then.
 #[must_use = "a stanza that is not released is sent only after the next start"]
@@ -51,16 +51,21 @@ impl Engine {
             contact: if in_conversation { to.as_str().to_owned() } else { String::new() },
             id: id.to_owned(),
             stanza: message.to_xml(""),
+            refused_count: 0,
         };
         tables::save(tx, &tables::OUTBOX.seq(&owner, seq), &row);
         Ok(Kept { seq, frame: Frame::from_element(&message, xmpp::ns::CLIENT) })
     }
 
-    /// Sends what has been committed.
+    /// Sends what has been committed, or lets it wait for its turn.
     pub(crate) fn release(&mut self, kept: Kept) {
         self.count_sending_step();
         self.outbox_open.insert(kept.seq);
+        if self.outbox_careful && !self.outbox_sent.is_empty() {
+            return;
+        }
         if self.send_frame(&kept.frame, Some(kept.seq)) {
+            self.outbox_sent.insert(kept.seq);
             self.ask_for_acknowledgement(kept.seq);
         }
     }
@@ -80,16 +85,36 @@ impl Engine {
 
     /// At the start of a session: everything that the server has not acknowledged, once more.
     pub(crate) async fn resend_outbox(&mut self) -> Result<(), EngineError> {
+        self.outbox_sent.clear();
+        self.send_outbox().await
+    }
+
+    /// Sends what is in the outbox and has not been sent on this connection: all of it, or, after a server has ended a
+    /// connection over one of them, one at a time.
+    async fn send_outbox(&mut self) -> Result<(), EngineError> {
         let owner = tables::owner(&self.own_or_bad()?, &[]);
         let rows: Vec<(u64, OutboxRow)> = tables::list_seq(&self.store, tables::OUTBOX, &owner).await?;
         self.outbox_open = rows.iter().map(|(seq, _)| *seq).collect();
+        self.outbox_careful = rows.iter().any(|(_, row)| row.refused_count > 0);
+        let mut last = None;
         for (seq, row) in &rows {
-            let stanza =
-                xep::document::parse(row.stanza.as_bytes(), STANZA_BYTES_MAX).map_err(|_| EngineError::BadRow)?;
-            self.send_stanza(&stanza, Some(*seq));
+            if self.outbox_careful && !self.outbox_sent.is_empty() {
+                break;
+            }
+            if self.outbox_sent.contains(seq) {
+                continue;
+            }
+            let Ok(stanza) = xep::document::parse(row.stanza.as_bytes(), STANZA_BYTES_MAX) else {
+                self.drop_from_outbox(*seq, row).await?;
+                continue;
+            };
+            if self.send_stanza(&stanza, Some(*seq)) {
+                self.outbox_sent.insert(*seq);
+                last = Some(*seq);
+            }
         }
-        if let Some((last, _)) = rows.last() {
-            self.ask_for_acknowledgement(*last);
+        if let Some(last) = last {
+            self.ask_for_acknowledgement(last);
         }
         Ok(())
     }
@@ -113,13 +138,10 @@ impl Engine {
             }
         }
         tx.commit().await?;
-        for seq in seqs {
-            self.outbox_open.remove(seq);
-        }
         for (who, message) in &arrived {
             self.emit_state(who, message);
         }
-        Ok(())
+        self.outbox_left(seqs).await
     }
 
     /// The answer to a ping behind the outbox: everything up to there has arrived.
@@ -131,24 +153,92 @@ impl Engine {
     /// A message came back as an error (RFC 6120 §8.3).
     pub(crate) async fn bounced(&mut self, stanza: &Element, from: &BareJid) -> Result<(), EngineError> {
         let (Some(id), Some(error)) = (stanza.attr("id"), StanzaError::of_stanza(stanza)) else { return Ok(()) };
-        let Some(message) = self.message_by_id(from, true, id).await? else { return Ok(()) };
+        let failure = Failure::from(&error);
+        let Some(message) = self.message_by_id(from, true, id).await? else {
+            return if may_pass(&error) { self.greeting_came_back(from, id).await } else { Ok(()) };
+        };
         if !matches!(message.state(), StateCode::Queued | StateCode::AtBroker) {
             return Ok(());
         }
-        let failure = Failure::from(&error);
+        if may_pass(&error) {
+            return self.came_back(from, message, failure).await;
+        }
+        let message = MessageRow { state: StateCode::Undeliverable.into(), failure: failure.code(), ..message };
         let mut tx = self.store.transaction();
-        let message = if failure.is_temporary() || may_pass(&error) {
-            self.put_waiting(&mut tx, from, message.seq, &message.id).await?;
-            let at = self.after(BOUNCE_WAIT);
-            self.retry_waiting_at.insert(from.clone(), at);
-            MessageRow { state: StateCode::Waiting.into(), ..message }
-        } else {
-            MessageRow { state: StateCode::Undeliverable.into(), failure: failure.code(), ..message }
-        };
         self.put_message(&mut tx, from, &message)?;
+        let seqs = self.delete_outbox_entry(&mut tx, id).await?;
         tx.commit().await?;
         self.emit_state(from, &message);
+        self.outbox_left(&seqs).await
+    }
+
+    /// The server ended the connection in a way that says that what was sent is at fault. Of several entries nobody knows
+    /// which one it was: they go one by one next time. One that ends a connection alone, again, is at fault.
+    pub(crate) async fn outbox_blamed(&mut self, condition: StreamCondition) -> Result<(), EngineError> {
+        if !blames_what_was_sent(condition) {
+            return Ok(());
+        }
+        let owner = tables::owner(&self.own_or_bad()?, &[]);
+        let sent: Vec<u64> = self.outbox_sent.iter().copied().collect();
+        for seq in &sent {
+            let key = tables::OUTBOX.seq(&owner, *seq);
+            let Some(mut row) = tables::load::<OutboxRow>(&self.store, &key).await? else { continue };
+            row.refused_count = row.refused_count.saturating_add(1);
+            if sent.len() == 1 && row.refused_count >= REFUSALS_MAX {
+                self.drop_from_outbox(*seq, &row).await?;
+                continue;
+            }
+            let mut tx = self.store.transaction();
+            tables::save(&mut tx, &key, &row);
+            tx.commit().await?;
+        }
         Ok(())
+    }
+
+    /// An entry that can never be sent leaves the outbox, and its message says why.
+    async fn drop_from_outbox(&mut self, seq: u64, row: &OutboxRow) -> Result<(), EngineError> {
+        let mut tx = self.store.transaction();
+        tx.delete(&tables::OUTBOX.seq(&tables::owner(&self.own_or_bad()?, &[]), seq));
+        let who = BareJid::parse(&row.contact).ok();
+        let message = match &who {
+            Some(who) => self.message_by_id(who, true, &row.id).await?,
+            None => None,
+        };
+        let message = message.filter(|message| message.state() == StateCode::Queued).map(|message| MessageRow {
+            state: StateCode::Undeliverable.into(),
+            failure: Failure::EndsConnection.code(),
+            ..message
+        });
+        if let (Some(who), Some(message)) = (&who, &message) {
+            self.put_message(&mut tx, who, message)?;
+        }
+        tx.commit().await?;
+        self.outbox_open.remove(&seq);
+        self.outbox_sent.remove(&seq);
+        if let (Some(who), Some(message)) = (&who, &message) {
+            self.emit_state(who, message);
+        }
+        Ok(())
+    }
+
+    /// Deletes the entries of an id in a transaction; afterwards they have to be told to [`Engine::outbox_left`].
+    pub(crate) async fn delete_outbox_entry(&self, tx: &mut Transaction, id: &str) -> Result<Vec<u64>, EngineError> {
+        let owner = tables::owner(&self.own_or_bad()?, &[]);
+        let rows: Vec<(u64, OutboxRow)> = tables::list_seq(&self.store, tables::OUTBOX, &owner).await?;
+        let seqs: Vec<u64> = rows.into_iter().filter(|(_, row)| row.id == id).map(|(seq, _)| seq).collect();
+        for seq in &seqs {
+            tx.delete(&tables::OUTBOX.seq(&owner, *seq));
+        }
+        Ok(seqs)
+    }
+
+    /// These are not in the outbox any more; where entries go one by one, the next one has its turn.
+    pub(crate) async fn outbox_left(&mut self, seqs: &[u64]) -> Result<(), EngineError> {
+        for seq in seqs {
+            self.outbox_open.remove(seq);
+            self.outbox_sent.remove(seq);
+        }
+        if self.outbox_careful { self.send_outbox().await } else { Ok(()) }
     }
 
     /// What waits for a person, oldest first.
@@ -174,21 +264,6 @@ impl Engine {
             }
         }
         for who in people {
-            self.advance(&who).await?;
-        }
-        Ok(())
-    }
-
-    /// Tries those again whose time has come.
-    pub(crate) async fn retry_waiting(&mut self, now: Timestamp) -> Result<(), EngineError> {
-        if !self.is_online() {
-            return Ok(());
-        }
-        let mut due: Vec<BareJid> =
-            self.retry_waiting_at.iter().filter(|(_, at)| **at <= now).map(|(who, _)| who.clone()).collect();
-        due.sort();
-        for who in due {
-            self.retry_waiting_at.remove(&who);
             self.advance(&who).await?;
         }
         Ok(())
@@ -238,12 +313,22 @@ impl Engine {
     }
 }
 
-/// Whether a server refused only for now: it says to wait, or failed by its own fault. (That somebody is away and their
-/// server keeps nothing is an answer that the user should see.)
-fn may_pass(error: &StanzaError) -> bool {
-    match error.condition {
-        Condition::InternalServerError => true,
-        Condition::RecipientUnavailable => false,
-        _ => error.error_type == ErrorType::Wait,
-    }
+/// Whether a server that ends a stream so says that something in it cannot be taken (RFC 6120 §4.9.3).
+fn blames_what_was_sent(condition: StreamCondition) -> bool {
+    matches!(
+        condition,
+        StreamCondition::BadFormat
+            | StreamCondition::BadNamespacePrefix
+            | StreamCondition::ImproperAddressing
+            | StreamCondition::InvalidFrom
+            | StreamCondition::InvalidNamespace
+            | StreamCondition::InvalidXml
+            | StreamCondition::NotWellFormed
+            | StreamCondition::PolicyViolation
+            | StreamCondition::RestrictedXml
+            | StreamCondition::UndefinedCondition
+            | StreamCondition::UnsupportedEncoding
+            | StreamCondition::UnsupportedFeature
+            | StreamCondition::UnsupportedStanzaType
+    )
 }

@@ -218,6 +218,14 @@ pub(crate) struct ContactRow {
     /// The digits that the user was shown last, to be compared.
     #[prost(string, tag = "14")]
     pub(crate) number_shown: String,
+    /// The stanza that carried `greet_token` away, and the token: if it comes back, the token goes with the next one.
+    #[prost(string, tag = "15")]
+    pub(crate) greeted_by: String,
+    #[prost(string, optional, tag = "16")]
+    pub(crate) greeted_token: Option<String>,
+    /// What has been tried to deliver a greeting without words.
+    #[prost(message, optional, tag = "17")]
+    pub(crate) greeting_tries: Option<TriesRow>,
 }
 
 /// When device lists were seen.
@@ -331,6 +339,27 @@ pub(crate) struct MessageRow {
     pub(crate) text: String,
     #[prost(message, optional, tag = "12")]
     pub(crate) file: Option<FileRow>,
+    /// Of one that we send.
+    #[prost(message, optional, tag = "13")]
+    pub(crate) tries: Option<TriesRow>,
+}
+
+/// What has been tried to deliver something.
+#[derive(Clone, Copy, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(crate) struct TriesRow {
+    /// When the first try was; 0 before it.
+    #[prost(int64, tag = "1")]
+    pub(crate) first_ms: i64,
+    /// How many have failed.
+    #[prost(uint32, tag = "2")]
+    pub(crate) count: u32,
+    /// [`crate::error::Failure::code`] of the last one, else 0.
+    #[prost(uint32, tag = "3")]
+    pub(crate) failure: u32,
+    /// When the next one is due while the program runs.
+    #[prost(int64, tag = "4")]
+    pub(crate) next_ms: i64,
 }
 
 /// The file of a message.
@@ -401,6 +430,9 @@ pub(crate) struct OutboxRow {
     /// The stanza as XML: always the same bytes, however often it is sent.
     #[prost(string, tag = "5")]
     pub(crate) stanza: String,
+    /// How many connections the server has ended over this one, or over one that was sent with it.
+    #[prost(uint32, tag = "6")]
+    pub(crate) refused_count: u32,
 }
 
 /// An invitation of ours.

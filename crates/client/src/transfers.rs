@@ -4,6 +4,7 @@
 //! A file to be sent waits in the store until the person can be reached securely; then it is uploaded, then the message
 //! that offers it goes the way of all messages.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use xmpp::xml::Element;
 
 use crate::account::endpoints_from_rows;
 use crate::command::{Outcome, Reply, RequestId};
+use crate::display::displayable;
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{CommandError, EngineError, Failure};
 use crate::event::{Event, FileState, MessageId};
@@ -63,6 +65,11 @@ impl Transfers {
         !self.uploads.is_empty() || !self.requests.is_empty()
     }
 
+    /// A message was taken back: what its upload comes to does not matter any more.
+    pub(crate) fn forget_upload(&mut self, contact: &BareJid, message: &MessageId) {
+        self.uploads.remove(&(contact.clone(), message.clone()));
+    }
+
     /// The connection took the answer along; the next session asks again.
     pub(crate) fn slot_lost(&mut self, contact: &BareJid, message: &MessageId) {
         self.uploads.remove(&(contact.clone(), message.clone()));
@@ -77,9 +84,11 @@ impl Transfers {
     }
 }
 
-/// Writes the offer of an uploaded file; `None` while it has not been uploaded.
+/// Writes the offer of an uploaded file; `None` while it has not been uploaded, or when what is stored is no offer.
 pub(crate) fn offer_of(file: &FileRow) -> Option<Vocabularies> {
-    let sharing = xep::document::parse(file.offer.as_bytes(), OFFER_BYTES_MAX).ok()?;
+    // An earlier version could store a name with characters that no XML can carry.
+    let stored = xmpp::xml::to_carriable(&file.offer);
+    let sharing = xep::document::parse(stored.as_bytes(), OFFER_BYTES_MAX).ok()?;
     Some(Vocabularies { content: vec![sharing], body: file.link.clone() })
 }
 
@@ -119,10 +128,12 @@ impl Engine {
             return Err(CommandError::TooLong);
         }
         let contact = self.resolve_recipient(who).await?;
+        let shown = displayable(name);
+        let replaced = matches!(shown, Cow::Owned(_));
         let file = FileRow {
-            name: files::safe_name(name),
+            name: files::safe_name(&shown),
             size_bytes: Some(size),
-            media_type,
+            media_type: media_type.map(|media_type| displayable(&media_type).into_owned()),
             state: FileCode::Moving.into(),
             ..FileRow::default()
         };
@@ -134,7 +145,19 @@ impl Engine {
             tx.put(&tables::FILE_PIECE.seq(&owner, number), piece);
             tx.commit().await?;
         }
-        self.save_outgoing(&contact, row).await
+        self.save_outgoing(&contact, row, replaced).await
+    }
+
+    /// Whether the content of a file that has not been uploaded is still here.
+    pub(crate) async fn has_pieces(&self, who: &BareJid, id: &str) -> Result<bool, EngineError> {
+        let owner = self.piece_owner(who, id)?;
+        let first = self.store.scan_seq(tables::FILE_PIECE, &owner, .., store::Direction::Forward, 1).await?;
+        Ok(!first.is_empty())
+    }
+
+    /// Forgets the content of a file that will not be sent.
+    pub(crate) async fn delete_pieces(&self, tx: &mut Transaction, who: &BareJid, id: &str) -> Result<(), EngineError> {
+        Ok(tables::delete_seq(&self.store, tx, tables::FILE_PIECE, &self.piece_owner(who, id)?).await?)
     }
 
     fn piece_owner(&self, who: &BareJid, id: &str) -> Result<Vec<u8>, EngineError> {
@@ -164,6 +187,10 @@ impl Engine {
             self.store.scan_seq(tables::FILE_PIECE, &owner, .., store::Direction::Forward, usize::MAX).await?
         {
             bytes.extend_from_slice(&piece);
+        }
+        // Uploaded once, or damaged: what is left is not the file, and trying again would not bring it back.
+        if !file.offer.is_empty() || file.size_bytes.is_some_and(|size| size != bytes.len() as u64) {
+            return self.give_up(who, waiting, Failure::FileGone).await;
         }
         // Links for legacy devices have no room for the true length, so nothing can be added to it.
         let padding = if self.has_legacy_devices(who).await? { Padding::None } else { Padding::ToSizeClass };
@@ -301,8 +328,7 @@ impl Engine {
     async fn upload_failed(&mut self, key: &(BareJid, MessageId), failure: Failure) -> Result<(), EngineError> {
         let Some(upload) = self.transfers.uploads.remove(key) else { return Ok(()) };
         if failure.is_temporary() {
-            self.try_later(&key.0);
-            return Ok(());
+            return self.put_off(&key.0, std::slice::from_ref(&upload.waiting), failure).await;
         }
         self.give_up(&key.0, &upload.waiting, failure).await
     }

@@ -289,6 +289,7 @@ impl Engine {
             self.question_lost(question);
         }
         self.fetches.forget_session();
+        self.outbox_sent.clear();
     }
 
     pub(super) async fn timeout(&mut self) -> Result<(), EngineError> {
@@ -373,6 +374,9 @@ impl Engine {
             return Ok(());
         }
         self.output(Output::Disconnect);
+        if let Ending::PeerError(condition) = ending {
+            self.outbox_blamed(*condition).await?;
+        }
         match ending {
             Ending::PeerError(StreamCondition::Conflict) => self.login_impossible(Failure::Replaced).await,
             Ending::PeerError(StreamCondition::HostUnknown | StreamCondition::HostGone) => {

@@ -65,6 +65,10 @@ pub struct Engine {
     pub(crate) maintained_day: Option<i64>,
     /// The rows of the outbox: what the server has not acknowledged.
     pub(crate) outbox_open: BTreeSet<u64>,
+    /// Those of them that have been sent on this connection.
+    pub(crate) outbox_sent: BTreeSet<u64>,
+    /// Whether they go one by one, because the server has ended a connection over one of them.
+    pub(crate) outbox_careful: bool,
 }
 
 impl Engine {
@@ -95,6 +99,8 @@ impl Engine {
             sending_steps: 0,
             maintained_day: None,
             outbox_open: BTreeSet::new(),
+            outbox_sent: BTreeSet::new(),
+            outbox_careful: false,
         };
         engine.load_account(origin).await?;
         engine.output(Output::AdvanceGeneration);
@@ -146,6 +152,10 @@ impl Engine {
             Command::Notices => self.notices().await.map(Reply::Notices),
             Command::NoticesSeen { up_to } => self.notices_seen(up_to).await,
             Command::Retry { who, message } => self.retry(&who, &message).await,
+            Command::Outbox => self.outbox().await.map(Reply::Outbox),
+            Command::RetryMessage { id } => self.retry_message(&id).await,
+            Command::RetryAll => self.retry_all().await,
+            Command::CancelMessage { id } => self.cancel_message(&id).await,
         }
     }
 

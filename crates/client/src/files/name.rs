@@ -1,6 +1,7 @@
 //! Names of files as others choose them, made safe to save under and to show.
 
 use unicode_normalization::UnicodeNormalization;
+use xmpp::xml::is_xml_char;
 
 /// Longest name, in bytes of UTF-8; suffixes of programs still fit behind it.
 pub const NAME_BYTES_MAX: usize = 120;
@@ -55,7 +56,7 @@ fn is_unsafe(c: char) -> bool {
         '\u{ad}' | '\u{61c}' | '\u{180e}'
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
-    c.is_control() || invisible || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*')
+    c.is_control() || !is_xml_char(c) || invisible || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*')
 }
 
 /// Cuts a name to `max` bytes, keeping its ending, by which people and programs know what it is.

@@ -14,7 +14,7 @@ use xmpp::jid::{BareJid, Jid};
 use xmpp::sasl::{Hash, ScramVerifier};
 use xmpp::stanza::{self, Condition, StanzaError};
 use xmpp::stream::c2s::{Registration, Responder, ResponderConfig, ResponderEvent};
-use xmpp::stream::{Seed, Transport};
+use xmpp::stream::{Seed, StreamCondition, Transport};
 use xmpp::time::Timestamp;
 use xmpp::xml::{Element, Frame};
 
@@ -56,6 +56,10 @@ pub(crate) struct Server {
     pub(crate) ignores_pings: bool,
     /// How messages to these accounts bounce.
     pub(crate) bouncing: BTreeMap<String, Condition>,
+    /// The message that the server ends connections over, and how.
+    pub(crate) ends_over: Option<(String, StreamCondition)>,
+    /// What is left to write to connections that have ended.
+    last_words: BTreeMap<usize, Vec<u8>>,
     pub(crate) tamper: Option<Tamper>,
     /// Whether nodes refuse publish-options until they are configured.
     pub(crate) refuses_options: bool,
@@ -90,6 +94,8 @@ impl Server {
             invite_uri: None,
             ignores_pings: false,
             bouncing: BTreeMap::new(),
+            ends_over: None,
+            last_words: BTreeMap::new(),
             tamper: None,
             refuses_options: false,
             knows_options: true,
@@ -163,6 +169,9 @@ impl Server {
     }
 
     pub(crate) fn poll_output(&mut self, person: usize) -> Option<Vec<u8>> {
+        if let Some(bytes) = self.last_words.remove(&person) {
+            return Some(bytes);
+        }
         let bytes = self.sessions.get_mut(&person)?.responder.poll_output()?;
         let mut text = String::from_utf8(bytes.to_vec()).unwrap();
         if !self.acks {
@@ -195,6 +204,14 @@ impl Server {
                 let jid = bare.with_resource(&resource.unwrap_or_else(|| "r".into())).unwrap();
                 session.jid = Some(jid.clone());
                 session.responder.bound(&jid);
+            }
+            ResponderEvent::Stanza(frame)
+                if self.ends_over.as_ref().is_some_and(|(id, _)| frame.attr("id").as_deref() == Some(id)) =>
+            {
+                let condition = self.ends_over.as_ref().map(|(_, condition)| *condition).unwrap();
+                session.responder.fail(condition);
+                let bytes = session.responder.poll_output().unwrap_or_default();
+                self.last_words.insert(person, bytes.to_vec());
             }
             ResponderEvent::Stanza(frame) => {
                 if self.acknowledges {

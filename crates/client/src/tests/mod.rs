@@ -4,6 +4,7 @@ mod account;
 mod attacks;
 mod conversation;
 mod crash;
+mod delivery;
 mod downgrade;
 mod notices;
 mod origins;

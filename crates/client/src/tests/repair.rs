@@ -65,7 +65,7 @@ fn a_server_that_does_not_answer_keeps_messages_waiting() {
     world.advance(Duration::from_secs(25 * 60 * 60));
     world.server.failing.insert("bob@south.example".into(), Condition::RemoteServerTimeout);
     let id = world.say(alice, "bob", "patience");
-    assert_eq!(world.state(alice, "bob", &id), MessageState::Waiting);
+    assert_eq!(world.state(alice, "bob", &id), MessageState::Delayed(Failure::ServerTimeout));
     world.server.failing.clear();
     world.advance(Duration::from_secs(120));
     assert_eq!(world.state(alice, "bob", &id), MessageState::AtBroker);
@@ -93,7 +93,7 @@ fn a_bounce_for_a_while_is_tried_again() {
         let (mut world, alice, bob) = World::alice_and_bob(73);
         world.server.bouncing.insert("bob@south.example".into(), condition);
         let id = world.say(alice, "bob", "later");
-        assert_eq!(world.state(alice, "bob", &id), MessageState::Waiting);
+        assert!(matches!(world.state(alice, "bob", &id), MessageState::Delayed(_)));
         world.server.bouncing.clear();
         world.advance(Duration::from_secs(300));
         assert_eq!(world.state(alice, "bob", &id), MessageState::AtBroker);
@@ -127,7 +127,7 @@ fn nodes_that_are_shown_to_subscribers_only_are_asked_for_once() {
     world.server.failing.insert("bob@south.example".into(), Condition::Forbidden);
     let id = world.say(alice, "bob", "may I?");
     world.advance(Duration::from_secs(600));
-    assert_eq!(world.state(alice, "bob", &id), MessageState::Waiting);
+    assert_eq!(world.state(alice, "bob", &id), MessageState::Delayed(Failure::NotSecure));
     let asked = |world: &World| {
         let to_bob = |p: &&xmpp::xml::Element| p.attr("to") == Some("bob@south.example");
         world.server.presences.iter().filter(to_bob).filter(|p| p.attr("type") == Some("subscribe")).count()
