@@ -146,7 +146,8 @@ impl Engine {
         }
         let seqs = self.delete_outbox_entry(&mut tx, id).await?;
         let waits = self.waiting_for(who).await?.iter().any(|row| row.message_seq == GREETING);
-        let over = self.contact_row(&own, who).await?.and_then(|c| c.greeting_tries).is_some_and(|t| t.is_over(self.now()));
+        let over =
+            self.contact_row(&own, who).await?.and_then(|c| c.greeting_tries).is_some_and(|t| t.is_over(self.now()));
         // Given up, its token still goes with the next message.
         if !waits && !over {
             self.put_waiting(&mut tx, who, GREETING, id).await?;
@@ -331,11 +332,7 @@ impl Engine {
         if row.state() != StateCode::Queued {
             return Err(CommandError::NotApplicable);
         }
-        let row = MessageRow {
-            state: StateCode::Undeliverable.into(),
-            failure: Failure::Cancelled.code(),
-            ..row
-        };
+        let row = MessageRow { state: StateCode::Undeliverable.into(), failure: Failure::Cancelled.code(), ..row };
         let mut tx = self.store.transaction();
         self.put_message(&mut tx, &who, &row)?;
         let seqs = self.delete_outbox_entry(&mut tx, message.as_str()).await?;

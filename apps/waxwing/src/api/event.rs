@@ -31,7 +31,7 @@ pub enum Event {
         message: String,
         /// `waiting`, `queued`, `sent`, `failed` or `received`.
         state: String,
-        /// Why it failed.
+        /// Why it waits or failed.
         reason: Option<Refusal>,
     },
     /// A contact is new or changed.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use event::Event;
 pub use refusal::{Kind, Refusal};
 pub(crate) use translate::{answer, event, outcome};
-pub use views::{ContactView, DeviceView, FileView, MessageView, NoticeView, NumberView, StatusView};
+pub use views::{ContactView, DeviceView, FileView, MessageView, NoticeView, NumberView, QueuedView, StatusView};
 
 /// The version of every JSON shape that this program reads and writes.
 pub const VERSION: u32 = 1;
@@ -136,6 +136,23 @@ pub enum Request {
         who: String,
         /// Where it is: an absolute path.
         path: String,
+        /// The bytes of the path in hexadecimal digits, where they are no text; `path` does not count then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path_hex: Option<String>,
+    },
+    /// Lists what has not reached the own server.
+    Outbox,
+    /// Gives a message that waits or could not be delivered another try. Answered when it is saved.
+    Retry {
+        /// Its id; the beginning is enough for one in the outbox.
+        id: String,
+    },
+    /// Gives everything that waits another try.
+    RetryAll,
+    /// Takes back what has not reached the own server.
+    Cancel {
+        /// Its id, or the beginning of it.
+        id: String,
     },
     /// Fetches an offered file. Answered when it is saved.
     Fetch {
@@ -231,6 +248,14 @@ pub enum Answer {
         contact: String,
         /// Its id.
         message: String,
+        /// Whether it had characters that cannot be sent, which U+FFFD now stands for.
+        #[serde(default)]
+        replaced: bool,
+    },
+    /// What has not reached the own server.
+    Outbox {
+        /// The messages, oldest first.
+        queued: Vec<QueuedView>,
     },
     /// An offered file lies on this machine.
     Fetched {

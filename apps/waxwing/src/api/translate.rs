@@ -1,21 +1,25 @@
 //! From the engine's values to those of [`super`].
 
-use client::command::{Number, Outcome, Reply, Status};
+use client::command::{Number, Outcome, Queued, Reply, Status};
 use client::display::address_warnings;
 use client::event::{
     AccountState, Contact, Content, Device, DeviceState, Direction, FileOffer, FileState, Message, MessageState,
     PersonTrust, Relation,
 };
+use xmpp::time::Timestamp;
 
-use super::{Answer, ContactView, DeviceView, Event, FileView, MessageView, NumberView, Refusal, StatusView, notices};
+use super::{
+    Answer, ContactView, DeviceView, Event, FileView, MessageView, NumberView, QueuedView, Refusal, StatusView, notices,
+};
 
 /// What a command answered at once; nothing for what ends later.
 pub(crate) fn answer(reply: Reply) -> Option<Answer> {
     Some(match reply {
         Reply::Nothing => Answer::Done,
-        Reply::Saved { contact, message } => {
-            Answer::Saved { contact: contact.as_str().to_owned(), message: message.as_str().to_owned() }
+        Reply::Saved { contact, message, replaced } => {
+            Answer::Saved { contact: contact.as_str().to_owned(), message: message.as_str().to_owned(), replaced }
         }
+        Reply::Outbox(queued) => Answer::Outbox { queued: queued.into_iter().map(queued_view).collect() },
         Reply::Contact(contact) => Answer::Contact { contact: contact_view(&contact) },
         Reply::Contacts(contacts) => Answer::Contacts { contacts: contact_views(&contacts) },
         Reply::Messages(messages) => Answer::Messages { messages: messages.into_iter().map(message_view).collect() },
@@ -96,6 +100,7 @@ fn account_state(state: &AccountState) -> (&'static str, Option<Refusal>) {
 fn message_state(state: &MessageState) -> (&'static str, Option<Refusal>) {
     match state {
         MessageState::Waiting => ("waiting", None),
+        MessageState::Delayed(failure) => ("waiting", Some(Refusal::from(*failure))),
         MessageState::Queued => ("queued", None),
         MessageState::AtBroker => ("sent", None),
         MessageState::Undeliverable(failure) => ("failed", Some(Refusal::from(*failure))),
@@ -140,11 +145,8 @@ fn contact_view(contact: &Contact) -> ContactView {
 }
 
 fn message_view(message: Message) -> MessageView {
-    let (text, file) = match message.content {
-        Content::Text(text) => (Some(text), None),
-        Content::File(offer) => (None, Some(file_view(&offer))),
-        _ => (None, None),
-    };
+    let (text, file) = content_view(message.content);
+    let (state, reason) = message_state(&message.state);
     MessageView {
         contact: message.contact.as_str().to_owned(),
         contact_name: message.contact_name,
@@ -159,7 +161,8 @@ fn message_view(message: Message) -> MessageView {
         saved_at: message.saved_at.to_xep0082(),
         text,
         file,
-        state: message_state(&message.state).0.to_owned(),
+        state: state.to_owned(),
+        reason,
         verified: message.verified,
         read: message.read,
         request: message.request,
@@ -184,6 +187,32 @@ fn device_view(device: &Device) -> DeviceView {
     }
 }
 
+fn content_view(content: Content) -> (Option<String>, Option<FileView>) {
+    match content {
+        Content::Text(text) => (Some(text), None),
+        Content::File(offer) => (None, Some(file_view(&offer))),
+        _ => (None, None),
+    }
+}
+
+fn queued_view(queued: Queued) -> QueuedView {
+    let (text, file) = queued.content.map_or((None, None), content_view);
+    let (state, reason) = message_state(&queued.state);
+    QueuedView {
+        contact: queued.contact.as_str().to_owned(),
+        contact_name: queued.contact_name,
+        message: queued.message.as_str().to_owned(),
+        text,
+        file,
+        state: state.to_owned(),
+        reason,
+        written_at: queued.written_at.to_xep0082(),
+        tried_at: queued.tried_at.map(Timestamp::to_xep0082),
+        next_at: queued.next_at.map(Timestamp::to_xep0082),
+        kept_until: queued.kept_until.map(Timestamp::to_xep0082),
+    }
+}
+
 fn file_view(offer: &FileOffer) -> FileView {
     let (state, done_bytes, total) = match &offer.state {
         FileState::Offered => ("offered", None, None),
@@ -191,12 +220,17 @@ fn file_view(offer: &FileOffer) -> FileView {
         FileState::Complete => ("complete", None, None),
         _ => ("failed", None, None),
     };
+    let reason = match &offer.state {
+        FileState::Failed(failure) => Some(Refusal::from(*failure)),
+        _ => None,
+    };
     FileView {
         name: offer.name.clone(),
         size_bytes: offer.size_bytes.or(total),
         media_type: offer.media_type.clone(),
         state: state.to_owned(),
         done_bytes,
+        reason,
     }
 }
 

@@ -44,12 +44,42 @@ pub struct MessageView {
     pub file: Option<FileView>,
     /// `waiting`, `queued`, `sent`, `failed` or `received`.
     pub state: String,
+    /// Why it waits or failed.
+    #[serde(default)]
+    pub reason: Option<super::Refusal>,
     /// Whether everybody's devices involved belonged to verified people.
     pub verified: bool,
     /// Whether it has been read here.
     pub read: bool,
     /// Whether it lies in the requests.
     pub request: bool,
+}
+
+/// Something that has not reached the own server.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedView {
+    /// To whom.
+    pub contact: String,
+    /// How they are called here.
+    pub contact_name: String,
+    /// Its id.
+    pub message: String,
+    /// The words, when it is a message of words.
+    pub text: Option<String>,
+    /// The file, when it is one. Without either it is the greeting to somebody who was added by a link.
+    pub file: Option<FileView>,
+    /// `waiting` or `queued`.
+    pub state: String,
+    /// Why it waits, when something went wrong.
+    pub reason: Option<super::Refusal>,
+    /// When it was written.
+    pub written_at: String,
+    /// When it was tried for the first time.
+    pub tried_at: Option<String>,
+    /// When it is tried next, while a waxwing runs.
+    pub next_at: Option<String>,
+    /// Until when it is tried.
+    pub kept_until: Option<String>,
 }
 
 /// A file that is offered in a message.
@@ -65,6 +95,9 @@ pub struct FileView {
     pub state: String,
     /// How much of it has moved.
     pub done_bytes: Option<u64>,
+    /// Why it did not move, or is not here.
+    #[serde(default)]
+    pub reason: Option<super::Refusal>,
 }
 
 /// The number that two people compare.
@@ -145,4 +178,4 @@ macro_rules! redacted {
     )* };
 }
 
-redacted!(DeviceView, ContactView, MessageView, FileView, NoticeView, NumberView, StatusView);
+redacted!(DeviceView, ContactView, MessageView, QueuedView, FileView, NoticeView, NumberView, StatusView);

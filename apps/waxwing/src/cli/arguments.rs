@@ -43,6 +43,18 @@ pub enum Verb {
         /// The file
         file: PathBuf,
     },
+    /// See what has not been sent yet, and why
+    Outbox,
+    /// Try again what waits or could not be sent
+    Retry {
+        /// The message, as `waxwing outbox` names it, or `all`
+        message: String,
+    },
+    /// Take back a message that has not been sent yet
+    Cancel {
+        /// The message, as `waxwing outbox` names it
+        message: String,
+    },
     /// Read what has arrived
     Inbox(Inbox),
     /// Read a conversation again

@@ -13,6 +13,8 @@ use serde_json::json;
 
 /// How long the invite link may take, once it is known that one is needed.
 const LINK_WAIT: Duration = Duration::from_secs(5);
+/// What is said once when something cannot be sent as it was given.
+pub(super) const REPLACED: &str = "Some characters cannot be sent. \u{fffd} stands in their place.";
 /// How far back a message is looked for after another process has ended.
 const LOOK_BACK: u32 = 200;
 
@@ -21,6 +23,8 @@ enum Delivery {
     Sent,
     /// Not confirmed in time.
     Later,
+    /// Not now: kept, and tried again.
+    Delayed(Refusal),
     Failed(Refusal),
     /// The person cannot be reached securely; a link that helps, where the server made one.
     NeedsInvite(Option<String>),
@@ -40,9 +44,12 @@ async fn deliver(
     session: &mut Session,
     request: &Request,
 ) -> Result<(String, String, Delivery), Refusal> {
-    let Answer::Saved { contact, message } = session.ask(request).await? else {
+    let Answer::Saved { contact, message, replaced } = session.ask(request).await? else {
         return Err(Refusal::new(Kind::NotApplicable, "This cannot be sent."));
     };
+    if replaced {
+        context.console.note(REPLACED);
+    }
     let mut progress = Progress::new(context.console.shows_progress());
     let until = Instant::now() + context.wait;
     let delivery = wait(session, &contact, &message, until, &mut progress).await;
@@ -80,6 +87,11 @@ async fn wait(
         match event {
             Event::MessageState { message: id, state, reason, .. } if id == message => match state.as_str() {
                 "sent" => return Ok(Delivery::Sent),
+                // A contact who is asked to let us see their devices may answer soon.
+                "waiting" => match reason {
+                    Some(reason) if reason.kind != Kind::NotSecure => return Ok(Delivery::Delayed(reason)),
+                    _ => {}
+                },
                 "failed" => match reason {
                     Some(reason) if reason.kind == Kind::NotSecure => {
                         refused = Some(reason);
@@ -115,6 +127,7 @@ fn tell(context: &mut Context<'_>, contact: &str, message: &str, delivery: &Deli
     let (state, exit) = match delivery {
         Delivery::Sent => ("sent", Exit::Ok),
         Delivery::Later => ("queued", Exit::NotYetSent),
+        Delivery::Delayed(_) => ("waiting", Exit::NotYetSent),
         Delivery::NeedsInvite(_) => ("needs_invite", Exit::NotSecure),
         Delivery::Failed(refusal) => ("failed", Exit::from(refusal.kind)),
     };
@@ -126,6 +139,14 @@ fn tell(context: &mut Context<'_>, contact: &str, message: &str, delivery: &Deli
             console.line(
                 "Saved. It will be sent as soon as it can be: by `waxwing inbox --follow`, or with the next command.",
             );
+        }
+        Delivery::Delayed(refusal) => {
+            object["text"] = json!(refusal.text);
+            console.line(&format!(
+                "{} The message is kept, and tried again for three days: by `waxwing inbox --follow`, and with each command.",
+                refusal.text
+            ));
+            console.line("What waits: waxwing outbox");
         }
         Delivery::Failed(refusal) => {
             object["text"] = json!(refusal.text);

@@ -19,6 +19,7 @@ mod join;
 mod login;
 mod next_step;
 mod notices;
+mod outbox;
 mod password;
 mod say;
 mod send;
@@ -151,6 +152,9 @@ async fn act_on(context: &mut Context<'_>, verb: Option<Verb>) -> Result<Exit, R
         Some(Verb::Login(login)) => login::run(context, login).await,
         Some(Verb::Say { who, text }) => say::run(context, who, text).await,
         Some(Verb::Send { who, file }) => send::run(context, who, &file).await,
+        Some(Verb::Outbox) => outbox::list(context).await,
+        Some(Verb::Retry { message }) => outbox::retry(context, message).await,
+        Some(Verb::Cancel { message }) => outbox::cancel(context, message).await,
         Some(Verb::Inbox(inbox)) => inbox::run(context, inbox).await,
         Some(Verb::History { who, limit }) => history::run(context, who, limit).await,
         Some(Verb::Contacts { change }) => contacts::run(context, change).await,

@@ -1,5 +1,6 @@
 //! `waxwing send`: a file to somebody.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::{Context, Exit, delivery};
@@ -9,6 +10,10 @@ pub(super) async fn run(context: &mut Context<'_>, who: String, file: &Path) -> 
     // The engine may run in another process, with another current directory.
     let path =
         std::path::absolute(file).map_err(|error| Refusal::new(Kind::File, format!("{}: {error}", file.display())))?;
-    let path = path.to_str().ok_or_else(|| Refusal::new(Kind::File, "The name of this file is no text."))?.to_owned();
-    delivery::send(context, Request::Send { who, path }).await
+    // Names of files are bytes. What is no text travels in digits to the engine, and is sent under a name that is.
+    let path_hex = path.to_str().is_none().then(|| hex::encode(path.as_os_str().as_bytes()));
+    if path.file_name().is_some_and(|name| name.to_str().is_none()) {
+        context.console.note(delivery::REPLACED);
+    }
+    delivery::send(context, Request::Send { who, path: path.to_string_lossy().into_owned(), path_hex }).await
 }

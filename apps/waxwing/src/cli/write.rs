@@ -1,7 +1,12 @@
 //! Messages and people as lines of text. What others wrote passes through [`plain`].
 
-use crate::api::{ContactView, DeviceView, FileView, MessageView, NoticeView};
+use crate::api::{ContactView, DeviceView, FileView, MessageView, NoticeView, QueuedView};
 use crate::terminal::plain;
+
+/// By so many characters of its id a message is named.
+const ID_CHARS: usize = 8;
+/// So much of a message is shown to recognise it by.
+const TEXT_CHARS: usize = 60;
 
 /// A message: when, who, what. Words of several lines are indented, so that none can pass for another message.
 pub(super) fn message(message: &MessageView) -> String {
@@ -26,6 +31,25 @@ pub(super) fn message_with_contact(message: &MessageView) -> String {
         return line.replacen("  you:", &format!("  you to {}:", plain::name(&message.contact_name)), 1);
     }
     self::message(message)
+}
+
+/// Something that has not been sent: by what it is named, to whom, what, and why it waits.
+pub(super) fn queued(queued: &QueuedView) -> Vec<String> {
+    let id = plain::name(queued.message.get(..ID_CHARS).unwrap_or(&queued.message));
+    let what = match (&queued.text, &queued.file) {
+        (Some(text), _) => plain::name(&text.chars().take(TEXT_CHARS).collect::<String>()),
+        (None, Some(file)) => self::file(file),
+        (None, None) => "(the greeting that adds you there)".to_owned(),
+    };
+    let mut why = match &queued.reason {
+        Some(reason) => plain::name(&reason.text),
+        None => "It waits for a connection.".to_owned(),
+    };
+    if let (Some(next), Some(until)) = (&queued.next_at, &queued.kept_until) {
+        why.push_str(&format!(" Next try: {}; kept until {}.", time(next), time(until)));
+    }
+    let line = format!("{id}  {}  to {}: {what}", time(&queued.written_at), plain::name(&queued.contact_name));
+    vec![line, format!("    {why}")]
 }
 
 fn file(file: &FileView) -> String {
@@ -107,6 +131,7 @@ mod tests {
             text: Some(text.into()),
             file: None,
             state: "received".into(),
+            reason: None,
             verified: false,
             read: false,
             request: false,
@@ -136,6 +161,7 @@ mod tests {
             media_type: None,
             state: "offered".into(),
             done_bytes: None,
+            reason: None,
         };
         let offered = MessageView { text: None, file: Some(file), ..received("") };
         assert_eq!(message(&offered), "2026-05-01 12:34  bob: [file pho\u{fffd}to.jpg, 1.2 MB]");

@@ -121,7 +121,9 @@ async fn share(stage: &mut Stage, transcript: &mut Transcript<'_>, secrets: &Sec
     fs::write(&path, &secrets.picture)?;
     let Stage { alice, bob, .. } = stage;
     let path = path.display().to_string();
-    let Answer::Saved { message: sent, .. } = bob.ask(Request::Send { who: "alice".to_owned(), path }).await? else {
+    let Answer::Saved { message: sent, .. } =
+        bob.ask(Request::Send { who: "alice".to_owned(), path, path_hex: None }).await?
+    else {
         return Err(Trouble::new("the picture was not sent"));
     };
     bob.wait(|event| is_sent(event, &sent)).await?;

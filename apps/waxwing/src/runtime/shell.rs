@@ -1,6 +1,8 @@
 //! The loop around the engine: one task that owns it, hands in what happens and carries out what it wants.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -294,6 +296,7 @@ impl Shell {
                     media_type: None,
                     state: "moving".to_owned(),
                     done_bytes: Some(done_bytes),
+                    reason: None,
                 };
                 let (contact, message) = (String::new(), String::new());
                 let _ = self.events.send(Event::File { contact, message, file });
@@ -369,8 +372,12 @@ async fn command(request: Request) -> Result<Command, Refusal> {
             Command::DecideDevice { who, device, decision }
         }
         Request::Say { who, text } => Command::Say { who, text },
-        Request::Send { who, path } => {
-            let path = PathBuf::from(path);
+        Request::Outbox => Command::Outbox,
+        Request::Retry { id } => Command::RetryMessage { id },
+        Request::RetryAll => Command::RetryAll,
+        Request::Cancel { id } => Command::CancelMessage { id },
+        Request::Send { who, path, path_hex } => {
+            let path = path_of(path, path_hex)?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let bytes = read_file(&path).await?;
             Command::SendFile { who, media_type: media_type(&name), name, bytes }
@@ -386,6 +393,13 @@ async fn command(request: Request) -> Result<Command, Refusal> {
         Request::Notices => Command::Notices,
         Request::NoticesSeen { up_to } => Command::NoticesSeen { up_to },
     })
+}
+
+/// A path may be any bytes; on the socket those that are no text are digits.
+fn path_of(text: String, digits: Option<String>) -> Result<PathBuf, Refusal> {
+    let Some(digits) = digits else { return Ok(PathBuf::from(text)) };
+    let bytes = hex::decode(digits).map_err(|_| Refusal::new(Kind::BadInput, "`path_hex` is not hexadecimal."))?;
+    Ok(PathBuf::from(OsString::from_vec(bytes)))
 }
 
 async fn read_file(path: &Path) -> Result<Bytes, Refusal> {

@@ -113,3 +113,53 @@ async fn two_people_verify_each_other_by_number() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_listed_tried_again_and_taken_back() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let bob = Person::new();
+    assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
+    assert_eq!(bob.run(&["outbox"]).await.out, "Nothing waits to be sent.\n");
+    server.stop().await;
+    let ran = bob.run(&["say", "alice", "for later", "--wait", "0"]).await;
+    assert_eq!(ran.exit, Exit::NotYetSent, "{ran:?}");
+    let queued = bob.json(&["outbox"]).await;
+    assert_eq!(queued.len(), 1, "{queued:?}");
+    assert_eq!(queued[0]["queued"]["text"], "for later");
+    let listed = bob.run(&["outbox"]).await;
+    let id = listed.out.split_whitespace().next().expect("a line").to_owned();
+    assert_eq!(id.len(), 8, "{listed:?}");
+    let ran = bob.run(&["retry", "all", "--wait", "0"]).await;
+    assert_eq!(ran.exit, Exit::NotYetSent, "{ran:?}");
+    assert_eq!(bob.run(&["retry", "ffffffff", "--wait", "0"]).await.exit, Exit::Failed, "no such message");
+    assert_eq!(bob.run(&["cancel", &id]).await.exit, Exit::Ok);
+    assert_eq!(bob.run(&["outbox"]).await.out, "Nothing waits to be sent.\n");
+    assert_eq!(bob.run(&["cancel", &id]).await.exit, Exit::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_xml_cannot_carry_is_said_once_and_arrives_as_something_else() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let bob = Person::new();
+    assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
+    let ran = bob.run(&["say", "alice", "\u{1b}[31mred\u{7}"]).await;
+    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Ok, "Sent.\n"), "{ran:?}");
+    assert_eq!(ran.err.matches("cannot be sent").count(), 1, "{ran:?}");
+    assert_eq!(alice.read().await, ["\u{fffd}[31mred\u{fffd}"]);
+    // Half a surrogate pair and a control character: a name that other systems can give a file.
+    let name = std::ffi::OsString::from_vec(b"odd\xed\xa0\x80\x1bname.txt".to_vec());
+    let path = bob.home.0.join(name);
+    std::fs::write(&path, b"content").expect("written");
+    let words =
+        ["waxwing".into(), "--home".into(), bob.home.0.clone().into(), "send".into(), "alice".into(), path.into()];
+    let ran = bob.run_words(words.to_vec()).await;
+    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Ok, "Sent.\n"), "{ran:?}");
+    assert!(ran.err.contains("cannot be sent"), "{ran:?}");
+    let objects = alice.json(&["inbox"]).await;
+    let saved = objects.iter().find(|object| object["kind"] == "file_saved").expect("a file arrived");
+    assert_eq!(std::fs::read(saved["path"].as_str().expect("a path")).expect("there"), b"content");
+    server.stop().await;
+}

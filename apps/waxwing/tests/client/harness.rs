@@ -74,7 +74,12 @@ impl Person {
 
     /// Runs a command.
     pub(crate) async fn run(&self, line: &[&str]) -> Ran {
-        let words: Vec<_> = ["waxwing", "--home", self.home_text()].iter().chain(line).map(Into::into).collect();
+        let words = ["waxwing", "--home", self.home_text()].iter().chain(line).map(Into::into).collect();
+        self.run_words(words).await
+    }
+
+    /// Runs a command line of any words.
+    pub(crate) async fn run_words(&self, words: Vec<std::ffi::OsString>) -> Ran {
         let (out, err) = (Caught::default(), Caught::default());
         let mut console = Console::to(Box::new(out.clone()), Box::new(err.clone()));
         let exit = cli::run(words, &mut console).await;

@@ -242,7 +242,9 @@ fn a_server_that_goes_down_blames_no_message() {
 #[test]
 fn control_characters_are_replaced_before_anything_is_saved_and_arrive() {
     let (mut world, alice, bob) = World::alice_and_bob(410);
-    let said = |world: &mut World, text: &str| match world.command(alice, Command::Say { who: "bob".into(), text: text.into() }) {
+    let said = |world: &mut World, text: &str| match world
+        .command(alice, Command::Say { who: "bob".into(), text: text.into() })
+    {
         Ok(Reply::Saved { replaced, .. }) => replaced,
         other => panic!("{other:?}"),
     };
@@ -262,10 +264,9 @@ fn control_characters_are_replaced_before_anything_is_saved_and_arrive() {
 fn file_names_that_xml_cannot_carry_arrive_as_others() {
     let (mut world, alice, bob) = World::alice_and_bob(411);
     world.say(alice, "bob", "hi");
-    for (name, replaced, arrives) in [
-        ("a\u{ffff}b\u{1b}.txt", true, "file a\u{fffd}b\u{fffd}.txt"),
-        ("plain.txt", false, "file plain.txt"),
-    ] {
+    for (name, replaced, arrives) in
+        [("a\u{ffff}b\u{1b}.txt", true, "file a\u{fffd}b\u{fffd}.txt"), ("plain.txt", false, "file plain.txt")]
+    {
         let bytes = Bytes::from_static(b"content");
         let send = Command::SendFile { who: "bob".into(), name: name.into(), media_type: None, bytes };
         let Reply::Saved { message, replaced: said, .. } = world.command(alice, send).unwrap() else { panic!() };
@@ -310,7 +311,11 @@ fn poison_that_an_earlier_version_stored_is_sent_made_harmless_or_fails() {
     block_on(async {
         let own = engine.own_or_bad().unwrap();
         let owner = tables::owner(&own, &[]);
-        let row = OutboxRow { account: own.as_str().into(), stanza: "<message>\u{1}</message>".into(), ..OutboxRow::default() };
+        let row = OutboxRow {
+            account: own.as_str().into(),
+            stanza: "<message>\u{1}</message>".into(),
+            ..OutboxRow::default()
+        };
         let mut tx = engine.store.transaction();
         tables::save(&mut tx, &tables::OUTBOX.seq(&owner, 1_000_000), &row);
         tx.commit().await.unwrap();
