@@ -102,15 +102,20 @@ async fn set(core: &Core, request: &IqRequest<'_>) -> Result<Option<Element>, Ro
         return Err(RosterError::NotAcceptable);
     }
     let (name, groups) = parse_item(item)?;
-    update(core, account.as_str(), contact.as_str(), |row| {
+    let (before, after) = update(core, account.as_str(), contact.as_str(), |row| {
         let mut row = row.unwrap_or_else(|| RosterRow { jid: contact.as_str().to_owned(), ..RosterRow::default() });
+        let before = row.clone();
         // everything but name and groups is for the server to say (RFC 6121 §2.1.2)
         row.name.clone_from(&name);
         row.groups.clone_from(&groups);
         row.listed = true;
-        (Change::Put(row), ())
+        (Change::Put(row.clone()), (before, row))
     })
     .await?;
+    if before.groups != after.groups {
+        // what cannot be read now is not sent, and clients ask for what they need
+        let _ = Box::pin(crate::pep::groups_changed(core, &account, before, after)).await;
+    }
     Ok(None)
 }
 

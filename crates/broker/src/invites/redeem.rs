@@ -106,12 +106,15 @@ pub(crate) async fn connect(core: &Core, inviter: &BareJid, invited: &BareJid) {
     for (account, contact) in [(inviter, invited), (invited, inviter)] {
         let both = |row: Option<RosterRow>| {
             let mut row = row.unwrap_or_else(|| RosterRow { jid: contact.as_str().to_owned(), ..RosterRow::default() });
+            let saw = row.from;
             (row.to, row.from, row.listed) = (true, true, true);
             (row.pending_out, row.pending_in) = (false, None);
-            (Change::Put(row), ())
+            (Change::Put(row), saw)
         };
         // a full list is no reason to refuse the account that has just been made
-        let _ = roster::update(core, account.as_str(), contact.as_str(), both).await;
+        if let Ok(saw) = roster::update(core, account.as_str(), contact.as_str(), both).await {
+            crate::presence::tell(core, account, contact, saw, true).await;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! In memory only, and bounded. Capabilities that nobody knows yet are asked for in the name of the account that got the
 //! presence, because whoever hides from strangers still answers a contact.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xep::caps::Caps;
@@ -35,10 +35,33 @@ const FEATURES_BYTES_MAX: usize = 16 * 1024;
 struct Resource {
     caps: Option<Caps>,
     info: Option<Arc<Info>>,
-    /// Accounts of ours that have its presence.
-    accounts: HashSet<BareJid>,
+    /// Somebody was asked what these capabilities mean.
+    is_asked: bool,
+    /// Accounts of ours that have its presence, and whether it may hear of their nodes: it sees their presence too.
+    accounts: HashMap<BareJid, bool>,
     /// Those of them that owe it their newest items once its capabilities are known.
     waiting: Vec<BareJid>,
+}
+
+impl Resource {
+    /// What an account owes a resource that may hear of its nodes since now.
+    fn owe(&mut self, account: &BareJid) -> Step {
+        match &self.info {
+            Some(info) => Step::Send(wanted(info, None)),
+            None => self.ask(account),
+        }
+    }
+
+    /// Lets an account wait for what the capabilities mean; who waits for an answer that will not come waits for this one.
+    fn ask(&mut self, account: &BareJid) -> Step {
+        if !self.waiting.contains(account) {
+            self.waiting.push(account.clone());
+        }
+        match &self.caps {
+            Some(caps) if !std::mem::replace(&mut self.is_asked, true) => Step::Ask(caps.clone()),
+            _ => Step::Nothing, // asked already
+        }
+    }
 }
 
 /// A question for capabilities.
@@ -61,7 +84,7 @@ impl Inner {
             let resources = self.resources.get_mut(whom.bare_str());
             let resource = resources.and_then(|resources| resources.get_mut(whom.resourcepart()?));
             if let Some(resource) = resource.filter(|resource| resource.caps.as_ref() == Some(&caps)) {
-                resource.caps = None;
+                (resource.caps, resource.is_asked) = (None, false);
             }
         }
     }
@@ -122,8 +145,8 @@ impl Interests {
         }
     }
 
-    /// A resource is available to an account, with these capabilities.
-    fn came(&self, account: &BareJid, from: &Jid, caps: Option<Caps>) -> Step {
+    /// A resource is available to an account, with these capabilities. `hears`: it may hear of the account's nodes.
+    fn came(&self, account: &BareJid, from: &Jid, caps: Option<Caps>, hears: bool) -> Step {
         let (Some(name), Some(caps)) = (from.resourcepart(), caps) else {
             // who says nothing of himself wants nothing, and costs nothing here
             self.gone(account, from);
@@ -140,29 +163,62 @@ impl Interests {
             return Step::Nothing;
         }
         let resource = resources.entry(name.into()).or_default();
-        let is_new = resource.accounts.insert(account.clone());
-        if resource.caps.as_ref() == Some(&caps) {
-            match (&resource.info, is_new) {
-                (Some(info), true) => return Step::Send(wanted(info, None)),
-                (None, true) => resource.waiting.push(account.clone()), // asked already
-                _ => {}
-            }
+        let is_new = resource.accounts.insert(account.clone(), hears) != Some(true);
+        let is_changed = resource.caps.as_ref() != Some(&caps);
+        let before = std::mem::take(&mut resource.info);
+        if is_changed {
+            resource.is_asked = false;
+            resource.info = inner.kinds.lookup(&caps);
+            resource.caps = Some(caps);
+        } else {
+            resource.info.clone_from(&before);
+        }
+        if !hears {
+            resource.waiting.retain(|waiting| waiting != account);
             return Step::Nothing;
         }
-        let before = std::mem::take(&mut resource.info);
-        resource.caps = Some(caps.clone());
-        resource.info = inner.kinds.lookup(&caps);
         match &resource.info {
             // who was here before has had what he wanted before
-            Some(info) => Step::Send(wanted(info, before.filter(|_| !is_new).as_deref())),
-            None => {
-                // who waits for an answer that will not come waits for this one
-                if !resource.waiting.contains(account) {
-                    resource.waiting.push(account.clone());
-                }
-                Step::Ask(caps)
+            Some(info) if is_changed => Step::Send(wanted(info, before.filter(|_| !is_new).as_deref())),
+            None if is_changed => resource.ask(account),
+            _ if is_new => resource.owe(account),
+            _ => Step::Nothing,
+        }
+    }
+
+    /// The resources of an address may hear of an account's nodes from now on. Returns what each is owed.
+    fn granted(&self, account: &BareJid, bare: &BareJid) -> Vec<(Jid, Step)> {
+        let mut inner = self.inner();
+        let Some(resources) = inner.resources.get_mut(bare.as_str()) else { return Vec::new() };
+        let mut owed = Vec::new();
+        for (name, resource) in resources {
+            if let Some(hears @ false) = resource.accounts.get_mut(account)
+                && let Ok(full) = bare.to_jid().with_resource(name)
+            {
+                *hears = true;
+                owed.push((full, resource.owe(account)));
             }
         }
+        owed
+    }
+
+    /// The resources of an address may no longer hear of an account's nodes.
+    fn revoked(&self, account: &BareJid, bare: &BareJid) {
+        let mut inner = self.inner();
+        for resource in inner.resources.get_mut(bare.as_str()).into_iter().flat_map(HashMap::values_mut) {
+            resource.waiting.retain(|waiting| waiting != account);
+            if let Some(hears) = resource.accounts.get_mut(account) {
+                *hears = false;
+            }
+        }
+    }
+
+    /// Tells whether anything is remembered of an address for an account.
+    #[cfg(test)]
+    pub(crate) fn knows(&self, account: &str, bare: &str) -> bool {
+        let inner = self.inner();
+        let mut resources = inner.resources.get(bare).into_iter().flat_map(HashMap::values);
+        resources.any(|resource| resource.accounts.keys().any(|known| known.as_str() == account))
     }
 
     /// Remembers a question; no when there are too many.
@@ -216,29 +272,46 @@ fn wanted(info: &Info, before: Option<&Info>) -> Vec<String> {
 
 /// An account gets the presence of a resource: one of its own, or a contact's.
 ///
-/// Only contacts who see the account's presence can be told anything by it, so of others nothing is kept.
+/// Only contacts who see the account's presence are told anything by it. Of those who only show theirs, what they can is
+/// remembered until they may ([`contact_changed`]); of others nothing is kept.
 pub(crate) async fn handle_presence(core: &Core, account: &BareJid, from: &Jid, presence: &Element) {
     match presence.attr("type") {
         None => {}
         Some("unavailable") => return core.interests.gone(account, from),
         Some(_) => return,
     }
-    match Asker::load(core, account, &from.bare()).await {
-        Ok(asker) if asker.sees_presence() => {}
-        _ => return,
+    let Ok(asker) = Asker::load(core, account, &from.bare()).await else { return };
+    if !asker.sees_presence() && !asker.shows_presence() {
+        return;
     }
     let caps = Caps::inside(presence).ok().flatten();
-    match core.interests.came(account, from, caps) {
+    let step = core.interests.came(account, from, caps, asker.sees_presence());
+    carry_out(core, account, from, step).await;
+}
+
+/// A contact sees an account's presence since now, or no longer does: what was learnt from the contact's presence before
+/// counts from now on, or no more (XEP-0163 §4.3.4).
+pub(crate) async fn contact_changed(core: &Core, account: &BareJid, contact: &BareJid, sees_presence: bool) {
+    if !sees_presence {
+        return core.interests.revoked(account, contact);
+    }
+    for (resource, step) in core.interests.granted(account, contact) {
+        carry_out(core, account, &resource, step).await;
+    }
+}
+
+async fn carry_out(core: &Core, account: &BareJid, to: &Jid, step: Step) {
+    match step {
         Step::Nothing => {}
         Step::Send(nodes) => {
             // what cannot be read now is not sent; the client asks for what it needs
-            let _ = notify::last_items(core, account, from, &nodes).await;
+            let _ = notify::last_items(core, account, to, &nodes).await;
         }
         Step::Ask(caps) => {
             let id = core.env.random_id();
             let query = Info::query(Some(&caps.query_node()));
-            if core.interests.ask(&id, from, caps) {
-                let iq = xmpp::stanza::iq("get", &id, Some(from.as_str()), query).with_attr("from", account.as_str());
+            if core.interests.ask(&id, to, caps) {
+                let iq = xmpp::stanza::iq("get", &id, Some(to.as_str()), query).with_attr("from", account.as_str());
                 route::send(core, &iq).await;
             }
         }
@@ -270,7 +343,7 @@ mod tests {
 
     fn is_asked(interests: &Interests, account: &str, from: &Jid, caps: Caps) -> bool {
         let account = BareJid::parse(account).unwrap();
-        matches!(interests.came(&account, from, Some(caps)), Step::Ask(_))
+        matches!(interests.came(&account, from, Some(caps), true), Step::Ask(_))
     }
 
     #[test]

@@ -29,7 +29,8 @@ use xmpp::jid::{BareJid, Jid};
 use xmpp::stanza::{Condition, StanzaError};
 use xmpp::xml::Element;
 
-pub(crate) use interest::{Interests, handle_answer, handle_presence};
+pub(crate) use interest::{Interests, contact_changed, handle_answer, handle_presence};
+pub(crate) use notify::groups_changed;
 
 use crate::Core;
 use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};

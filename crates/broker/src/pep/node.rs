@@ -16,6 +16,7 @@ const CONFIG_BYTES_MAX: usize = 64 * 1024;
 const ITEM_SLACK_BYTES: usize = 64 * 1024;
 
 /// A node as it was read, with what a change of it depends on.
+#[derive(Clone)]
 pub(super) struct Node {
     /// Its settings.
     pub(super) config: NodeConfig,

@@ -8,8 +8,9 @@ use xmpp::jid::{BareJid, Jid};
 use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
-use super::node::Node;
+use super::node::{self, Node};
 use super::reader::Asker;
+use crate::tables::RosterRow;
 use crate::{Core, roster, route};
 
 /// Tells everybody who may hear of it and wants to: the owner's resources and those of contacts by their capabilities,
@@ -74,6 +75,61 @@ pub(super) async fn last_items(core: &Core, account: &BareJid, to: &Jid, nodes: 
         let is_wanted = node.config.send_last == SendLast::OnSubAndPresence && node.config.notify;
         if is_wanted && asker.check(&node).is_ok() {
             last_item(core, account, &node, to).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The settings or lists of a node have changed: contacts who may read it since now and want to get its newest item, as
+/// they would have when they came.
+pub(super) async fn newly_readable(
+    core: &Core,
+    account: &BareJid,
+    before: &Node,
+    after: &Node,
+) -> Result<(), StoreError> {
+    if after.config.send_last != SendLast::OnSubAndPresence || !after.config.notify {
+        return Ok(());
+    }
+    for contact in roster::load_all(core, account.as_str()).await? {
+        let Some(contact) = Asker::of(contact).filter(Asker::sees_presence) else { continue };
+        if contact.check(before).is_err() && contact.check(after).is_ok() {
+            last_item_to_interested(core, account, after, contact.bare()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A contact was put into other groups: nodes that are for a group may be for him since now.
+pub(crate) async fn groups_changed(
+    core: &Core,
+    account: &BareJid,
+    before: RosterRow,
+    after: RosterRow,
+) -> Result<(), StoreError> {
+    let (Some(before), Some(after)) = (Asker::of(before), Asker::of(after)) else { return Ok(()) };
+    if !after.sees_presence() {
+        return Ok(());
+    }
+    for name in node::names(core, account).await? {
+        let Some(node) = Node::load(core, account, &name).await? else { continue };
+        let is_sent = node.config.send_last == SendLast::OnSubAndPresence && node.config.notify;
+        if is_sent && before.check(&node).is_err() && after.check(&node).is_ok() {
+            last_item_to_interested(core, account, &node, after.bare()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn last_item_to_interested(
+    core: &Core,
+    account: &BareJid,
+    node: &Node,
+    contact: &BareJid,
+) -> Result<(), StoreError> {
+    for resource in core.interests.interested(contact.as_str(), node.name()) {
+        if let Ok(resource) = Jid::parse(&resource) {
+            last_item(core, account, node, &resource).await?;
         }
     }
     Ok(())

@@ -128,6 +128,7 @@ async fn retract(core: &Core, account: &BareJid, name: &str, ids: &[String], not
 async fn configure(core: &Core, account: &BareJid, name: &str, form: Option<&Form>) -> Outcome {
     let mut node = load(core, account, name).await?;
     let Some(form) = form else { return Ok(None) };
+    let before = node.clone();
     node.config = node.config.apply(form)?;
     let mut transaction = core.store.transaction();
     if !node.config.persist {
@@ -141,6 +142,8 @@ async fn configure(core: &Core, account: &BareJid, name: &str, form: Option<&For
         let config = Some(Box::new(node.config.clone()));
         notify::everybody(core, account, &node, Event::Configured { node: name.to_owned(), config }).await;
     }
+    // the change is on disk; what cannot be read now is not sent, and clients ask for what they need
+    let _ = notify::newly_readable(core, account, &before, &node).await;
     Ok(None)
 }
 
@@ -166,7 +169,7 @@ async fn purge(core: &Core, account: &BareJid, name: &str) -> Outcome {
     Ok(None)
 }
 
-/// Changes a node that exists, and tells nobody.
+/// Changes a node that exists. Nobody is told but those who may read it since now.
 async fn modify(
     core: &Core,
     account: &BareJid,
@@ -174,10 +177,12 @@ async fn modify(
     change: impl Fn(&mut Node) -> Result<(), PubSubError>,
 ) -> Outcome {
     let mut node = load(core, account, name).await?;
+    let before = node.clone();
     change(&mut node)?;
     let mut transaction = core.store.transaction();
     node.save(&mut transaction, account);
     transaction.commit().await?;
+    let _ = notify::newly_readable(core, account, &before, &node).await;
     Ok(None)
 }
 

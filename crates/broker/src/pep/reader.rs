@@ -44,6 +44,11 @@ impl Asker {
         self.is_owner || self.contact.as_ref().is_some_and(|row| row.from)
     }
 
+    /// Tells whether the account sees the asker's presence.
+    pub(super) fn shows_presence(&self) -> bool {
+        self.is_owner || self.contact.as_ref().is_some_and(|row| row.to)
+    }
+
     /// Decides whether the asker may read a node.
     pub(super) fn check(&self, node: &Node) -> Result<(), PubSubError> {
         let reader = Reader {

@@ -1,3 +1,5 @@
+mod learnt;
+
 use xep::caps::Caps;
 use xep::disco::{Identity, Info, Items};
 use xep::pubsub::request::parse_items;
@@ -73,7 +75,10 @@ fn items(world: &mut World, client: usize, to: Option<&str>, node: &str) -> Elem
 
 /// Returns node and ids of the events among what a client has received.
 fn events(world: &mut World, client: usize) -> Vec<(String, Vec<String>)> {
-    let received = world.take(client);
+    described(&world.take(client))
+}
+
+fn described(received: &[Element]) -> Vec<(String, Vec<String>)> {
     let events = received.iter().filter(|s| s.name() == "message").filter_map(|s| Event::inside(s).ok().flatten());
     let described = events.map(|event| match event {
         Event::Items { node, published, retracted } => {

@@ -23,7 +23,7 @@ use crate::roster;
 use crate::route::Stanza;
 use crate::tables::RosterRow;
 
-pub(crate) use subscribe::{outbound_subscription, part};
+pub(crate) use subscribe::{outbound_subscription, part, tell};
 
 /// Routes a presence that has a `to`.
 pub(crate) async fn route(core: &Core, stanza: Stanza) {
@@ -31,7 +31,8 @@ pub(crate) async fn route(core: &Core, stanza: Stanza) {
     match presence_type.as_deref() {
         None | Some("unavailable" | "error") => {
             pass(core, &stanza.frame, &stanza.to);
-            if stanza.to.is_bare() && core.place(&stanza.to) == Place::Account {
+            // to a full address too: it may be the answer to a probe
+            if core.place(&stanza.to) == Place::Account {
                 let presence = stanza.frame.to_element();
                 Box::pin(pep::handle_presence(core, &stanza.to.bare(), &stanza.from, &presence)).await;
             }

@@ -8,14 +8,14 @@ use xmpp::ns;
 use xmpp::stanza::{Condition, StanzaError};
 use xmpp::xml::Frame;
 
+use super::presence_element;
 use super::subscription::{Kind, State, inbound, outbound};
-use super::{pass, presence_element};
 use crate::mailbox::Delivery;
 use crate::registry::SessionHandle;
 use crate::roster::{self, Change, RosterError};
 use crate::route::Stanza;
 use crate::tables::RosterRow;
-use crate::{Core, invites};
+use crate::{Core, invites, pep};
 
 /// Longest request that is kept and shown with everything in it, in bytes.
 const REQUEST_BYTES_MAX: usize = 10_000;
@@ -72,11 +72,7 @@ pub(crate) async fn outbound_subscription(
         let stanza = Stanza { frame: stamped, from: account.clone().into(), to: contact.clone().into() };
         super::route(core, stanza).await;
     }
-    if decision.state.from && !before.from {
-        show(core, &account, &contact);
-    } else if before.from && !decision.state.from {
-        hide(core, &account, &contact);
-    }
+    tell(core, &account, &contact, before.from, decision.state.from).await;
     Ok(())
 }
 
@@ -152,11 +148,7 @@ pub(super) async fn inbound_subscription(core: &Core, stanza: &Stanza, kind: Kin
         };
         super::route(core, answer).await;
     }
-    if decision.state.from && !before.from {
-        show(core, &account, &contact);
-    } else if before.from && !decision.state.from {
-        hide(core, &account, &contact);
-    }
+    tell(core, &account, &contact, before.from, decision.state.from).await;
     if invited {
         ask_in_turn(core, &account, &contact).await;
     }
@@ -196,19 +188,25 @@ async fn may_ask(core: &Core, account: &BareJid, contact: &BareJid) -> bool {
     true
 }
 
-/// Sends the presence of all resources of an account to somebody who may see it from now on.
-fn show(core: &Core, account: &BareJid, contact: &BareJid) {
-    for presence in core.available_sessions(account.as_str()).iter().filter_map(|s| s.presence()) {
-        pass(core, &presence.splice().set_attr("to", contact.as_str()).finish(), contact.as_ref());
+/// A contact sees the presence of an account since now, or no longer does: sends what there is to see, or that nothing
+/// is, and lets the personal services of both know.
+pub(crate) async fn tell(core: &Core, account: &BareJid, contact: &BareJid, before: bool, now: bool) {
+    if before == now {
+        return;
     }
-}
-
-/// Sends that all resources of an account are gone to somebody who may no longer see them.
-pub(super) fn hide(core: &Core, account: &BareJid, contact: &BareJid) {
     for session in core.available_sessions(account.as_str()) {
-        let gone = presence_element("unavailable", session.jid.as_str(), contact.as_str());
-        pass(core, &Frame::from_element(&gone, ns::CLIENT), contact.as_ref());
+        let gone = || {
+            let gone = presence_element("unavailable", session.jid.as_str(), contact.as_str());
+            Some(Frame::from_element(&gone, ns::CLIENT))
+        };
+        let frame = if now { session.presence() } else { gone() };
+        let Some(frame) = frame else { continue };
+        let frame = frame.splice().set_attr("to", contact.as_str()).finish();
+        let stanza = Stanza { frame, from: session.jid.clone(), to: contact.clone().into() };
+        // boxed: the way goes on through the contact's service
+        Box::pin(super::route(core, stanza)).await;
     }
+    Box::pin(pep::contact_changed(core, account, contact, now)).await;
 }
 
 /// A contact is removed from the roster: ends what holds in both directions (RFC 6121 §2.5.2).
@@ -222,7 +220,5 @@ pub(crate) async fn part(core: &Core, account: &BareJid, contact: &BareJid, befo
             super::route(core, Stanza { frame, from: account.clone().into(), to: contact.clone().into() }).await;
         }
     }
-    if before.from {
-        hide(core, account, contact);
-    }
+    tell(core, account, contact, before.from, false).await;
 }
