@@ -1,6 +1,7 @@
 //! Other people's servers and clients, from empty accounts each time.
 
 mod dialogues;
+mod dino;
 mod federation;
 mod go_sendxmpp;
 mod home_servers;

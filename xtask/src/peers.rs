@@ -16,6 +16,11 @@ const PACKAGES: &[(&str, &str)] = &[
     ("profanity", "profanity"),
     ("go-sendxmpp", "go-sendxmpp"),
     ("tmux", "tmux"),
+    ("dino-im", "dino-im"),
+    ("xvfb", "Xvfb"),
+    ("xdotool", "xdotool"),
+    ("dbus-daemon", "dbus-run-session"),
+    ("sqlite3", "sqlite3"),
     ("libomemo-c0", "/usr/lib/x86_64-linux-gnu/libomemo-c.so.0:/usr/lib/aarch64-linux-gnu/libomemo-c.so.0"),
 ];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError, may_bounce, reply_error};
-use xmpp::xml::{Frame, Splice};
+use xmpp::xml::{Element, Frame, Splice};
 
 use super::{ClientSession, Phase};
 use crate::pipeline;
@@ -47,6 +47,7 @@ impl ClientSession {
                     Ok(frame) => frame,
                     Err(error) => {
                         self.send_error(&frame, &error);
+                        self.advise(&error);
                         return None;
                     }
                 };
@@ -77,6 +78,21 @@ impl ClientSession {
             let reply = reply_error(&element, error);
             self.send_own(Frame::from_element(&reply, xmpp::ns::CLIENT));
         }
+    }
+
+    /// Says in words, once in a session, what to do about a message that was not encrypted: Dino, for one, shows of an
+    /// error only "delivery failed".
+    fn advise(&mut self, error: &StanzaError) {
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        if error.condition != Condition::PolicyViolation || std::mem::replace(&mut bound.advised, true) {
+            return;
+        }
+        let advice = Element::new("message", xmpp::ns::CLIENT)
+            .with_attr("type", "chat")
+            .with_attr("from", self.core.config.domain.as_str())
+            .with_attr("to", bound.handle.jid.as_str())
+            .with_child(Element::new("body", xmpp::ns::CLIENT).with_text(xep::policy::ADVICE));
+        self.send_own(Frame::from_element(&advice, xmpp::ns::CLIENT));
     }
 
     /// Presence goes three ways: to everybody who subscribed, to one address, or into the subscription rules.

@@ -186,6 +186,7 @@ impl Bound {
             heir_of: None,
             deferred: std::collections::VecDeque::new(),
             directed: None,
+            advised: false,
         }
     }
 }

@@ -110,6 +110,8 @@ struct Bound {
     deferred: VecDeque<Delivery>,
     /// Whom the client has sent directed presence to (RFC 6121 §4.6).
     directed: Option<HashSet<Jid>>,
+    /// The client has been told in words that it must encrypt.
+    advised: bool,
 }
 
 /// A stanza that was sent and that the client does not have for good.

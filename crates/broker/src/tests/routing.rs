@@ -174,5 +174,11 @@ fn a_readable_message_goes_back() {
     let bob = world.online("bob@north.example", "phone");
     world.send(alice, "<message to='bob@north.example' type='chat' id='m1'><body>hi</body></message>");
     assert!(world.take(bob).is_empty());
-    assert_eq!(condition(&world.take(alice)[0]), Some("policy-violation"));
+    let got = world.take(alice);
+    assert_eq!(condition(&got[0]), Some("policy-violation"));
+    // Many apps show of an error only that delivery failed, so the server says it in words: once, and in its own name.
+    assert_eq!(got[1].attr("from"), Some("north.example"));
+    assert_eq!(got[1].child("body", xmpp::ns::CLIENT).map(|body| body.text()).as_deref(), Some(xep::policy::ADVICE));
+    world.send(alice, "<message to='bob@north.example' type='chat' id='m2'><body>hi</body></message>");
+    assert_eq!(world.take(alice).len(), 1);
 }

@@ -48,6 +48,8 @@ pub async fn get<'a>(core: &'a Core, request: &Request<'_>) -> (Response, Option
         .with("content-security-policy", "default-src 'none'; sandbox")
         .with("cache-control", "private, no-transform, max-age=86400")
         .with("accept-ranges", "bytes")
+        // Dino reads until the connection ends: it would wait for the end of the keep-alive after each file.
+        .with("connection", "close")
         .with("content-length", (end - first).to_string());
     if status == 206 {
         head = head.with("content-range", format!("bytes {first}-{}/{size}", end - 1));

@@ -107,6 +107,7 @@ fn the_answer_makes_nobody_run_or_show_anything() {
     for (name, value) in [
         ("content-type", "application/octet-stream"),
         ("content-disposition", "attachment"),
+        ("connection", "close"),
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", "default-src 'none'; sandbox"),
         ("referrer-policy", "no-referrer"),

@@ -33,6 +33,11 @@ pub const NS_OPENPGP: &str = "urn:xmpp:openpgp:0";
 /// The words that a person sees whose message came back.
 pub const REFUSAL: &str = "This server carries only encrypted messages. Switch on OMEMO in your app.";
 
+/// What the server writes besides, once in a session: many apps show of an error only that delivery failed.
+pub const ADVICE: &str = "Your message was not delivered: this server carries only encrypted messages. Switch on encryption \
+    (OMEMO) for the conversation and send it again. Most apps have a lock for it beside the text field or above the \
+    conversation.";
+
 /// How strict a broker is about messages that it could read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum E2eePolicy {
