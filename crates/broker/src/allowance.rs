@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 use crate::config::Limits;
 use crate::rate::TokenBucket;
@@ -36,22 +36,22 @@ impl Allowance {
     }
 
     /// Notes bytes that have arrived.
-    pub(crate) fn charge_bytes(&self, now: Timestamp, count: usize) {
+    pub(crate) fn charge_bytes(&self, now: Moment, count: usize) {
         self.buckets().bytes.charge(now, count);
     }
 
     /// Notes a stanza that has arrived.
-    pub(crate) fn charge_stanza(&self, now: Timestamp) {
+    pub(crate) fn charge_stanza(&self, now: Moment) {
         self.buckets().stanzas.charge(now, 1);
     }
 
     /// Tells until when nothing more is to be read.
-    pub(crate) fn wait_until(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn wait_until(&self, now: Moment) -> Option<Moment> {
         let Buckets { stanzas, bytes } = *self.buckets();
         stanzas.wait_until(now).max(bytes.wait_until(now))
     }
 
-    fn is_full(&self, now: Timestamp) -> bool {
+    fn is_full(&self, now: Moment) -> bool {
         let Buckets { stanzas, bytes } = *self.buckets();
         stanzas.is_full(now) && bytes.is_full(now)
     }
@@ -72,7 +72,7 @@ impl Allowances {
     }
 
     /// Returns the allowance of an account, which all its sessions share. Asked for once per session.
-    pub(crate) fn of(&self, account: &str, limits: &Limits, now: Timestamp) -> Arc<Allowance> {
+    pub(crate) fn of(&self, account: &str, limits: &Limits, now: Moment) -> Arc<Allowance> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(allowance) = known.accounts.get(account) {
             return Arc::clone(allowance);
@@ -88,7 +88,7 @@ impl Allowances {
 
 impl Known {
     /// Forgets accounts without sessions whose buckets are full, and all without sessions when these are too many.
-    fn sweep(&mut self, now: Timestamp) {
+    fn sweep(&mut self, now: Moment) {
         let has_sessions = |allowance: &Arc<Allowance>| Arc::strong_count(allowance) > 1;
         self.accounts.retain(|_, allowance| has_sessions(allowance) || !allowance.is_full(now));
         let without = self.accounts.values().filter(|allowance| !has_sessions(allowance)).count();
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::rate::Rate;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+    const NOW: Moment = Moment::from_millis(1_000_000);
 
     fn limits() -> Limits {
         Limits {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crypto::Random;
-use xmpp::time::{Clock, Timestamp};
+use xmpp::time::{Clock, Moment, Timestamp};
 
 /// The clock and the random source; the broker knows no other machine.
 #[derive(Clone)]
@@ -22,10 +22,16 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// Returns the time now.
+    /// Returns the time of the wall clock: for what is written down and what others are told. It may be wrong and may jump.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Returns the present moment, which only ever gets later: for rates and deadlines.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        self.clock.moment()
     }
 
     /// Draws an identifier of 128 bits, as 32 hexadecimal digits: nobody can guess it (attack row X06).

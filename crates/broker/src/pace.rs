@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 use crate::rate::{Rate, TokenBucket};
 
@@ -46,7 +46,7 @@ impl Pace {
     }
 
     /// Notes that it was done.
-    pub(crate) fn charge(&self, account: &str, now: Timestamp) {
+    pub(crate) fn charge(&self, account: &str, now: Moment) {
         let mut map = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if map.len() >= ACCOUNTS_MAX && !map.contains_key(account) {
             map.retain(|_, bucket| bucket.wait_until(now).is_some());
@@ -58,7 +58,7 @@ impl Pace {
     }
 
     /// Tells until when it may not be done again.
-    pub(crate) fn wait_until(&self, account: &str, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn wait_until(&self, account: &str, now: Moment) -> Option<Moment> {
         let map = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         map.get(account).and_then(|bucket| bucket.wait_until(now))
     }
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn five_failures_are_free_and_the_sixth_delays_that_account_only() {
         let pace = Pace::of_failed_logins();
-        let now = Timestamp::from_millis(0);
+        let now = Moment::from_millis(0);
         for _ in 0..5 {
             pace.charge("alice@example.org", now);
         }

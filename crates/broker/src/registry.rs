@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicI16, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use xmpp::jid::Jid;
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 use xmpp::xml::Frame;
 
 use crate::mailbox::{Mailbox, Notice, Position};
@@ -24,7 +24,7 @@ pub struct SessionHandle {
     pub(crate) mailbox: Arc<Mailbox>,
     /// The priority while available, [`AWAY`] otherwise.
     priority: AtomicI16,
-    available_since: AtomicI64,
+    available_since: AtomicU64,
     /// Has asked for the roster, so it wants roster pushes (RFC 6121 §2.2: an interested resource).
     interested: AtomicBool,
     presence: Mutex<Option<Frame>>,
@@ -50,7 +50,7 @@ impl SessionHandle {
             jid,
             mailbox,
             priority: AtomicI16::new(AWAY),
-            available_since: AtomicI64::new(i64::MAX),
+            available_since: AtomicU64::new(u64::MAX),
             interested: AtomicBool::new(false),
             presence: Mutex::new(None),
             newest_row: AtomicU64::new(0),
@@ -97,8 +97,8 @@ impl SessionHandle {
     }
 
     /// When the resource began to take messages.
-    pub(crate) fn takes_messages_since(&self) -> Timestamp {
-        Timestamp::from_millis(self.available_since.load(Ordering::Acquire))
+    pub(crate) fn takes_messages_since(&self) -> Moment {
+        Moment::from_millis(self.available_since.load(Ordering::Acquire))
     }
 
     /// Returns the last presence that the resource broadcast, stamped with its address.
@@ -107,7 +107,7 @@ impl SessionHandle {
         self.presence.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set_available(&self, priority: i8, presence: Frame, now: Timestamp) {
+    pub(crate) fn set_available(&self, priority: i8, presence: Frame, now: Moment) {
         *self.presence.lock().unwrap_or_else(PoisonError::into_inner) = Some(presence);
         let before = self.takes_messages();
         self.priority.store(i16::from(priority), Ordering::Release);
@@ -118,7 +118,7 @@ impl SessionHandle {
 
     pub(crate) fn set_unavailable(&self) {
         self.priority.store(AWAY, Ordering::Release);
-        self.available_since.store(i64::MAX, Ordering::Release);
+        self.available_since.store(u64::MAX, Ordering::Release);
         *self.presence.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -8,7 +8,7 @@ use waxwing_client::command::{Login, Password};
 use waxwing_client::engine::Origin;
 use waxwing_client::event::{Content, MessageState};
 use waxwing_client::{Command, CommandError, Engine, Environment, Event, Output};
-use xmpp::time::{Clock, Timestamp};
+use xmpp::time::{Clock, Moment, Timestamp};
 
 /// Echoes what has arrived.
 pub(crate) async fn turn(engine: &mut Engine) -> Result<Vec<Output>, CommandError> {
@@ -26,6 +26,10 @@ struct Noon;
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
         Timestamp::from_secs(1_800_000_000)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::default()
     }
 }
 

@@ -1,10 +1,11 @@
 //! The machine's clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use xmpp::time::{Clock, Timestamp};
+use xmpp::time::{Clock, Moment, Timestamp};
 
-/// The wall clock of this machine. It jumps when the administrator or the time service sets it.
+/// The clocks of this machine. The wall clock jumps when the administrator or the time service sets it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -17,6 +18,12 @@ impl Clock for SystemClock {
         };
         Timestamp::from_millis(millis)
     }
+
+    fn moment(&self) -> Moment {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let since = START.get_or_init(Instant::now).elapsed();
+        Moment::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -25,6 +32,8 @@ mod tests {
 
     #[test]
     fn the_clock_is_past_the_day_this_was_written() {
+        let before = SystemClock.moment();
+        assert!(SystemClock.moment() >= before);
         assert!(SystemClock.now() > Timestamp::from_millis(1_735_689_600_000));
     }
 }

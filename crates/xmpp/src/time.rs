@@ -12,8 +12,44 @@ pub struct Timestamp(i64);
 
 /// The source of the current time.
 pub trait Clock: Send + Sync {
-    /// Returns the time now. It may jump; whoever needs intervals tolerates that.
+    /// Returns the time of the wall clock. It may be wrong by years and may jump: it says what is written down, never how
+    /// long something takes.
     fn now(&self) -> Timestamp;
+
+    /// Returns the present moment, which only ever gets later: for rates and deadlines.
+    fn moment(&self) -> Moment;
+}
+
+/// A moment in the life of this process: milliseconds since some moment before it began. It means nothing to anybody else
+/// and is never written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// Makes a moment from milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Returns milliseconds.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Returns how much later `self` is than `earlier`; zero when it is not later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl core::ops::Add<Duration> for Moment {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(rhs.as_millis()).unwrap_or(u64::MAX)))
+    }
 }
 
 /// The text is no XEP-0082 `dateTime`.

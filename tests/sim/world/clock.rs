@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use xmpp::time::{Clock, Timestamp};
+use xmpp::time::{Clock, Moment, Timestamp};
 
 /// A clock that is set by hand.
 pub(crate) struct VirtualClock(AtomicI64);
@@ -25,5 +25,9 @@ impl VirtualClock {
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::from_millis(self.0.load(Ordering::Relaxed).unsigned_abs())
     }
 }

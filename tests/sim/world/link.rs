@@ -10,7 +10,7 @@ use broker::session::{ClientSession, Then};
 use bytes::Bytes;
 use store::block_on;
 use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion};
-use xmpp::time::Timestamp;
+use xmpp::time::{Moment, Timestamp};
 
 use super::Party;
 use super::site::pin_of;
@@ -102,15 +102,15 @@ impl Session {
 
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         match self {
-            Self::Client(session) => session.next_timeout(),
-            Self::Server(session) => session.next_timeout(),
+            Self::Client(session) => session.next_timeout().map(time_of),
+            Self::Server(session) => session.next_timeout().map(time_of),
         }
     }
 
     pub(crate) fn read_pause(&self) -> Option<Timestamp> {
         match self {
-            Self::Client(session) => session.read_pause(),
-            Self::Server(session) => session.read_pause(),
+            Self::Client(session) => session.read_pause().map(time_of),
+            Self::Server(session) => session.read_pause().map(time_of),
         }
     }
 
@@ -226,4 +226,9 @@ impl Link {
     pub(crate) fn joins(&self, a: Party, b: Party) -> bool {
         self.parties == [a, b] || self.parties == [b, a]
     }
+}
+
+/// The wall clock of this world never jumps, so it and the moments are the same numbers.
+fn time_of(moment: Moment) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(moment.as_millis()).unwrap_or(i64::MAX))
 }

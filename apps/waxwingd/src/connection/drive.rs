@@ -11,7 +11,7 @@ use net::tls::{ClientTls, ServerTls};
 use net::wake::WakeSignal;
 use tokio::time::{Instant, Sleep};
 use xmpp::stream::TlsFacts;
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 use super::Shared;
 use super::session::Session;
@@ -134,7 +134,7 @@ async fn upgrade(connection: Connection, how: Option<Box<Upgrade>>) -> Result<(C
 /// The one timer of a connection. Moving a timer costs more than letting it fire in vain, so it is only ever moved
 /// closer, and a session is asked what is due whenever it fires.
 struct Alarm {
-    at: Option<Timestamp>,
+    at: Option<Moment>,
 }
 
 impl Alarm {
@@ -142,10 +142,10 @@ impl Alarm {
         Self { at: None }
     }
 
-    fn arm(&mut self, shared: &Shared, sleep: Pin<&mut Sleep>, wanted: [Option<Timestamp>; 2]) {
+    fn arm(&mut self, shared: &Shared, sleep: Pin<&mut Sleep>, wanted: [Option<Moment>; 2]) {
         let Some(next) = wanted.into_iter().flatten().min() else { return };
         if self.at.is_none_or(|at| next < at) {
-            let wait = next.since(shared.broker.env.now());
+            let wait = next.since(shared.broker.env.moment());
             // never at once again and again, should a session have nothing to do at the time it named
             sleep.reset(Instant::now() + wait.max(Duration::from_millis(1)));
             self.at = Some(next);

@@ -4,7 +4,7 @@ use broker::federation::ServerSession;
 use broker::{ClientSession, Output};
 use store::BoxFuture;
 use xmpp::stream::TlsFacts;
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 /// A session of the broker. Its futures are boxed: they are large, and a connection sleeps without one.
 pub(super) trait Session: Send + 'static {
@@ -14,8 +14,8 @@ pub(super) trait Session: Send + 'static {
     fn handle_timeout(&mut self) -> BoxFuture<'_, ()>;
     fn handle_written(&mut self) -> BoxFuture<'_, ()>;
     fn take_output(&mut self) -> Output;
-    fn next_timeout(&self) -> Option<Timestamp>;
-    fn read_pause(&self) -> Option<Timestamp>;
+    fn next_timeout(&self) -> Option<Moment>;
+    fn read_pause(&self) -> Option<Moment>;
     /// The peer has proved who it is, so it no longer counts among the strangers.
     fn is_signed_in(&self) -> bool;
     fn closed(self) -> BoxFuture<'static, ()>;
@@ -42,10 +42,10 @@ macro_rules! session {
             fn take_output(&mut self) -> Output {
                 <$session>::take_output(self)
             }
-            fn next_timeout(&self) -> Option<Timestamp> {
+            fn next_timeout(&self) -> Option<Moment> {
                 <$session>::next_timeout(self)
             }
-            fn read_pause(&self) -> Option<Timestamp> {
+            fn read_pause(&self) -> Option<Moment> {
                 <$session>::read_pause(self)
             }
             fn is_signed_in(&self) -> bool {

@@ -107,7 +107,7 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
             if core.local_jid(&username).as_ref() != Some(&account) {
                 return Condition::NotAllowed.into();
             }
-            let now = core.env.now();
+            let now = core.env.moment();
             if core.password_changes.wait_until(account.as_str(), now).is_some() {
                 let error = StanzaError::new(Condition::ResourceConstraint);
                 return IqOutcome::Error(error.with_text("Too many changes. Try again in some minutes."));

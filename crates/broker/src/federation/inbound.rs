@@ -8,7 +8,7 @@ use xmpp::ns;
 use xmpp::stanza::{Condition, StanzaError};
 use xmpp::stream::s2s::{DialbackVerdict, Responder, ResponderEvent, dialback};
 use xmpp::stream::{PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 use xmpp::xml::{Frame, Splice};
 
 use super::{Question, Verdicts};
@@ -34,8 +34,8 @@ pub struct InboundSession {
     unsettled: Unsettled,
     /// Where their receivers wake us; nothing is left in it.
     mailbox: Arc<Mailbox>,
-    last_heard: Timestamp,
-    read_pause: Option<Timestamp>,
+    last_heard: Moment,
+    read_pause: Option<Moment>,
     starts_tls: bool,
     over: bool,
 }
@@ -57,7 +57,7 @@ impl Broker {
             Transport::Tls(facts) => facts.peer_certificate.clone(),
             Transport::Plain => None,
         };
-        let now = core.env.now();
+        let now = core.env.moment();
         super::ServerSession::Inbound(Box::new(InboundSession {
             stream: Responder::new(Arc::clone(&core.federation.streams), transport, Seed::new(seed)),
             certificate,
@@ -77,7 +77,7 @@ impl Broker {
 
 impl InboundSession {
     pub(super) async fn handle_bytes(&mut self, bytes: &[u8]) {
-        self.last_heard = self.core.env.now();
+        self.last_heard = self.core.env.moment();
         self.stream.handle_bytes(bytes);
         self.turn().await;
     }
@@ -102,7 +102,7 @@ impl InboundSession {
     }
 
     pub(super) async fn handle_timeout(&mut self) {
-        let now = self.core.env.now();
+        let now = self.core.env.moment();
         if self.unsettled.store_at().is_some_and(|at| at <= now) {
             self.unsettled.store(&self.core).await;
             self.settle();
@@ -127,19 +127,19 @@ impl InboundSession {
         Output { bytes, then }
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+    pub(super) fn next_timeout(&self) -> Option<Moment> {
         let silence = self.silence_ends();
         (!self.over).then(|| self.unsettled.store_at().map_or(silence, |at| at.min(silence)))
     }
 
     /// When the peer has been silent for too long.
-    fn silence_ends(&self) -> Timestamp {
+    fn silence_ends(&self) -> Moment {
         let limits = &self.core.config.limits;
         self.last_heard + if self.is_authenticated { limits.server_idle } else { limits.pre_auth }
     }
 
-    pub(super) fn read_pause(&self) -> Option<Timestamp> {
-        self.read_pause.filter(|until| *until > self.core.env.now())
+    pub(super) fn read_pause(&self) -> Option<Moment> {
+        self.read_pause.filter(|until| *until > self.core.env.moment())
     }
 
     async fn turn(&mut self) {
@@ -181,7 +181,7 @@ impl InboundSession {
     /// Takes responsibility for a stanza of the peer.
     async fn handle_stanza(&mut self, frame: &Frame) {
         let ticket = self.take_stanza(frame).await;
-        let store_at = self.core.env.now() + self.core.config.limits.settle_grace;
+        let store_at = self.core.env.moment() + self.core.config.limits.settle_grace;
         let settled = self.unsettled.push(ticket, &self.mailbox, store_at);
         self.stream.handled(settled);
     }
@@ -198,7 +198,7 @@ impl InboundSession {
             self.stream.fail(StreamCondition::InvalidFrom);
             return None;
         }
-        self.read_pause = self.core.federation.rates.charge(from.domainpart(), self.core.env.now());
+        self.read_pause = self.core.federation.rates.charge(from.domainpart(), self.core.env.moment());
         let for_clients = |splice: Splice| splice.to_stream(ns::CLIENT);
         let is_message = frame.name() == "message";
         let judged = if is_message { pipeline::message(&self.core, frame, for_clients) } else { Ok(frame.clone()) };

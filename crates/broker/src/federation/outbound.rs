@@ -8,7 +8,7 @@ use xmpp::ns;
 use xmpp::stanza::Condition;
 use xmpp::stream::s2s::{DialbackVerdict, Initiator, InitiatorConfig, InitiatorEvent};
 use xmpp::stream::{Ending, PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 use xmpp::xml::Frame;
 
 use super::{DialRequest, Pair, Question, Route, ServerSession, fail_route, give_back, lock};
@@ -32,9 +32,9 @@ pub struct OutboundSession {
     asked: Vec<Question>,
     /// Sent, and not with the peer for good, oldest first.
     sent: VecDeque<Sent>,
-    deadline: Timestamp,
+    deadline: Moment,
     /// When a peer that acknowledges nothing counts as dead.
-    ack_deadline: Option<Timestamp>,
+    ack_deadline: Option<Moment>,
     starts_tls: bool,
     over: bool,
 }
@@ -71,7 +71,7 @@ impl Broker {
             Transport::Tls(facts) => facts.peer_certificate.clone(),
             Transport::Plain => None,
         };
-        let deadline = core.env.now() + core.config.limits.server_dial;
+        let deadline = core.env.moment() + core.config.limits.server_dial;
         let mut session = OutboundSession {
             stream: Initiator::new(config, transport, Seed::new(seed)),
             certificate,
@@ -109,7 +109,7 @@ impl OutboundSession {
     }
 
     pub(super) fn handle_timeout(&mut self) {
-        let now = self.core.env.now();
+        let now = self.core.env.moment();
         if self.over || self.next_timeout().is_some_and(|at| at > now) {
             return;
         }
@@ -151,7 +151,7 @@ impl OutboundSession {
     /// first, which it gives up no later than we would.
     fn expect_acks(&mut self) {
         let waits = self.stream.has_acks() && !self.sent.is_empty();
-        self.ack_deadline = waits.then(|| self.core.env.now() + 2 * self.core.config.limits.ack_timeout);
+        self.ack_deadline = waits.then(|| self.core.env.moment() + 2 * self.core.config.limits.ack_timeout);
     }
 
     pub(super) fn take_output(&mut self) -> Output {
@@ -164,7 +164,7 @@ impl OutboundSession {
         Output { bytes, then }
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+    pub(super) fn next_timeout(&self) -> Option<Moment> {
         (!self.over).then(|| self.ack_deadline.map_or(self.deadline, |at| at.min(self.deadline)))
     }
 
@@ -206,7 +206,7 @@ impl OutboundSession {
             InitiatorEvent::Authorized { from, to } if *from == *self.pair.local && *to == *self.pair.remote => {
                 self.is_authorized = true;
                 self.is_open = true;
-                self.deadline = self.core.env.now() + self.core.config.limits.server_idle;
+                self.deadline = self.core.env.moment() + self.core.config.limits.server_idle;
             }
             InitiatorEvent::Acknowledged(count) => {
                 self.land(count);
@@ -237,7 +237,7 @@ impl OutboundSession {
         if waiting.is_empty() {
             return;
         }
-        self.deadline = self.core.env.now() + self.core.config.limits.server_idle;
+        self.deadline = self.core.env.moment() + self.core.config.limits.server_idle;
         for mail in waiting {
             let Mail::Stanza(delivery) = mail else { continue };
             let frame = delivery.frame.splice().to_stream(ns::SERVER).finish();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 use crate::rate::{Rate, TokenBucket};
 
@@ -21,7 +21,7 @@ pub(super) struct DomainRates {
 }
 
 struct Domain {
-    first_heard: Timestamp,
+    first_heard: Moment,
     is_new: bool,
     bucket: TokenBucket,
 }
@@ -32,7 +32,7 @@ impl DomainRates {
     }
 
     /// Notes a stanza, and tells until when nothing more is to be read from that domain.
-    pub(super) fn charge(&self, domain: &str, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn charge(&self, domain: &str, now: Moment) -> Option<Moment> {
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if domains.len() >= DOMAINS_MAX && !domains.contains_key(domain) {
             domains.clear();
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_new_domain_gets_a_tenth_for_a_day() {
         let rates = DomainRates::new(Rate { per_second: 100, burst: 1000 }, 10);
-        let start = Timestamp::from_secs(1_000_000);
+        let start = Moment::from_millis(1_000_000_000);
         let passed = |now| (0..2000).take_while(|_| rates.charge("peer.example", now).is_none()).count();
         assert_eq!(passed(start), 100);
         assert_eq!(passed(start + NEW_FOR), 1000);

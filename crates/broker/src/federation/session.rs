@@ -1,7 +1,7 @@
 //! [`ServerSession`]: a connection with another server, whoever opened it, driven like a client session.
 
 use xmpp::stream::TlsFacts;
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 use super::{InboundSession, OutboundSession};
 use crate::session::Output;
@@ -66,7 +66,7 @@ impl ServerSession {
 
     /// Returns when [`ServerSession::handle_timeout`] is to be called, unless something happens before.
     #[must_use]
-    pub fn next_timeout(&self) -> Option<Timestamp> {
+    pub fn next_timeout(&self) -> Option<Moment> {
         match self {
             Self::Inbound(session) => session.next_timeout(),
             Self::Outbound(session) => session.next_timeout(),
@@ -75,7 +75,7 @@ impl ServerSession {
 
     /// Tells until when nothing is to be read from the connection.
     #[must_use]
-    pub fn read_pause(&self) -> Option<Timestamp> {
+    pub fn read_pause(&self) -> Option<Moment> {
         match self {
             Self::Inbound(session) => session.read_pause(),
             Self::Outbound(_) => None,

@@ -76,7 +76,7 @@ fn priority_of(presence: &Frame) -> i8 {
 /// A resource became available or changed its presence: tells those who may know (RFC 6121 §4.2.2, §4.4.2).
 pub(crate) async fn broadcast_available(core: &Core, handle: &SessionHandle, frame: Frame) -> Result<(), StoreError> {
     let contacts = roster::load_all(core, handle.jid.bare_str()).await?;
-    handle.set_available(priority_of(&frame), frame.clone(), core.env.now());
+    handle.set_available(priority_of(&frame), frame.clone(), core.env.moment());
     broadcast(core, handle, &frame, &contacts, None);
     tell_services(core, handle, &frame, &contacts).await;
     Ok(())

@@ -180,7 +180,7 @@ async fn may_ask(core: &Core, account: &BareJid, contact: &BareJid) -> bool {
         Ok(None) => {}
         Err(_) => return false,
     }
-    let now = core.env.now();
+    let now = core.env.moment();
     if core.strangers.wait_until(account.as_str(), now).is_some() {
         return false;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError};
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 use xmpp::xml::Frame;
 
 use super::message::may_be_kept;
@@ -19,7 +19,7 @@ use crate::settle::Ticket;
 pub(crate) struct Left {
     pub(crate) frame: Frame,
     pub(crate) position: Position,
-    pub(crate) at: Timestamp,
+    pub(crate) at: Moment,
     pub(crate) ticket: Option<Arc<Ticket>>,
 }
 

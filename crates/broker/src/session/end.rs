@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError};
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 use xmpp::xml::{Element, Frame};
 
 use super::{Bound, ClientSession, OfflineReading, Phase};
@@ -52,7 +52,7 @@ impl ClientSession {
             rows_left |= matches!(sent.claim, Claim::Row(_));
             left.extend(self.leave(&handle, frame, sent.claim, sent.position, sent.at));
         }
-        let now = self.core.env.now();
+        let now = self.core.env.moment();
         let queued = queued.into_iter().filter_map(|mail| match mail {
             Mail::Stanza(delivery) => Some(delivery),
             Mail::Notice(_) => None,
@@ -68,7 +68,7 @@ impl ClientSession {
     }
 
     /// A message lies in the store already, where a session that came after it has not looked.
-    fn point_at_store(&self, handle: &SessionHandle, frame: &Frame, at: Timestamp) {
+    fn point_at_store(&self, handle: &SessionHandle, frame: &Frame, at: Moment) {
         let to_all = frame.attr("to").is_some_and(|to| !to.contains('/'));
         let has_missed_it = |s: &SessionHandle| s.takes_messages() && (!to_all || s.takes_messages_since() >= at);
         if let Some(other) = self.core.registry.sessions(handle.jid.bare_str(), has_missed_it).first() {
@@ -83,7 +83,7 @@ impl ClientSession {
         frame: Frame,
         claim: Claim,
         position: Position,
-        at: Timestamp,
+        at: Moment,
     ) -> Option<Left> {
         match (frame.name(), claim) {
             (_, Claim::Row(_)) => {} // it lies where it was

@@ -23,14 +23,14 @@ impl ClientSession {
                 claim,
                 position,
                 bytes: frame.len(),
-                at: self.core.env.now(),
+                at: self.core.env.moment(),
                 frame: Some(frame),
             });
             return;
         }
         let bytes = frame.len();
         let kept = if bound.acks { None } else { Some(frame) };
-        bound.in_flight.push_back(InFlight { claim, position, bytes, at: self.core.env.now(), frame: kept });
+        bound.in_flight.push_back(InFlight { claim, position, bytes, at: self.core.env.moment(), frame: kept });
     }
 
     /// Sends a stanza that comes from this session itself and not out of the mailbox.

@@ -14,14 +14,14 @@ use crate::settle::Ticket;
 impl ClientSession {
     /// Takes responsibility for a stanza of the client.
     pub(super) async fn handle_stanza(&mut self, frame: Frame) {
-        self.allowance.charge_stanza(self.core.env.now());
+        self.allowance.charge_stanza(self.core.env.moment());
         let ticket = self.take_stanza(frame).await;
         if let Phase::Bound(bound) = &mut self.phase {
             if !bound.acks {
                 // counted all the same: the client may switch acknowledgements on later (XEP-0198 §3)
                 return self.stream.handled(1);
             }
-            let store_at = self.core.env.now() + self.core.config.limits.settle_grace;
+            let store_at = self.core.env.moment() + self.core.config.limits.settle_grace;
             let settled = bound.unsettled.push(ticket, &bound.handle.mailbox, store_at);
             self.stream.handled(settled);
         }

@@ -8,7 +8,7 @@ use xmpp::sasl::{Hash, SaslCondition, ScramVerifier};
 use xmpp::stanza::{Condition, StanzaError};
 use xmpp::stream::StreamCondition;
 use xmpp::stream::c2s::ResponderEvent;
-use xmpp::time::Timestamp;
+use xmpp::time::{Moment, Timestamp};
 
 use super::{Bound, ClientSession, OfflineReading, Phase};
 use crate::accounts::PreAuth;
@@ -26,7 +26,7 @@ const HEIR_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A session that is not bound yet.
 pub(super) struct Login {
-    pub(super) deadline: Timestamp,
+    pub(super) deadline: Moment,
     /// A login that has to wait because of failures before it.
     pub(super) held: Option<Held>,
     /// The account that has signed in.
@@ -39,13 +39,13 @@ pub(super) struct Login {
 
 /// A question of the stream whose answer is held back.
 pub(super) struct Held {
-    pub(super) until: Timestamp,
+    pub(super) until: Moment,
     username: String,
     hash: Hash,
 }
 
 impl Login {
-    pub(super) fn new(deadline: Timestamp) -> Self {
+    pub(super) fn new(deadline: Moment) -> Self {
         Self { deadline, held: None, account: None, salt: None, pre_auth: PreAuth::default() }
     }
 }
@@ -57,7 +57,7 @@ impl ClientSession {
             ResponderEvent::LoginFailed { username, .. } => {
                 let account = username.and_then(|name| self.core.local_jid(&name));
                 if let Some(account) = account {
-                    self.core.failed_logins.charge(account.as_str(), self.core.env.now());
+                    self.core.failed_logins.charge(account.as_str(), self.core.env.moment());
                 }
             }
             ResponderEvent::Authenticated { username, .. } => self.signed_in(&username).await,
@@ -74,7 +74,7 @@ impl ClientSession {
 
     /// Looks the account up, or waits first when it has seen too many failures (security-design §4).
     async fn begin_login(&mut self, username: String, hash: Hash) {
-        let now = self.core.env.now();
+        let now = self.core.env.moment();
         let account = self.core.local_jid(&username);
         let wait = account.and_then(|account| self.core.failed_logins.wait_until(account.as_str(), now));
         match (wait, &mut self.phase) {
@@ -87,7 +87,7 @@ impl ClientSession {
 
     /// Answers a login that was held back, once its time has come.
     pub(super) async fn release_held_login(&mut self) {
-        let now = self.core.env.now();
+        let now = self.core.env.moment();
         let Phase::Login(login) = &mut self.phase else { return };
         if let Some(held) = login.held.take_if(|held| held.until <= now) {
             self.provide_credentials(&held.username, held.hash).await;
@@ -151,7 +151,7 @@ impl ClientSession {
             Ok(replaced) => {
                 let heir_of = replaced.map(|old| {
                     old.mailbox.notify(Notice::Conflict);
-                    (old.id, self.core.env.now() + HEIR_PATIENCE)
+                    (old.id, self.core.env.moment() + HEIR_PATIENCE)
                 });
                 // read after the session can be found: rows that are written from here on are noted
                 if let Ok(newest) = crate::offline::newest(&self.core, handle.jid.bare_str()).await {
@@ -163,7 +163,7 @@ impl ClientSession {
                     return self.stream.fail(StreamCondition::NotAuthorized);
                 }
                 self.stream.bound(&handle.jid);
-                self.allowance = self.core.allowances.of(handle.jid.bare_str(), limits, self.core.env.now());
+                self.allowance = self.core.allowances.of(handle.jid.bare_str(), limits, self.core.env.moment());
                 tracing::debug!(session = handle.id, "a client has bound a resource");
                 self.phase = Phase::Bound(Box::new(Bound { heir_of, ..Bound::new(handle) }));
             }

@@ -35,7 +35,7 @@ use bytes::Bytes;
 use xmpp::jid::Jid;
 use xmpp::stream::c2s::{Responder, ResponderEvent};
 use xmpp::stream::{Seed, StreamCondition, TlsFacts, Transport};
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 use crate::allowance::Allowance;
 use crate::environment::Wake;
@@ -73,9 +73,9 @@ pub struct ClientSession {
     starts_tls: bool,
     /// The connection's own at first, then its account's.
     allowance: Arc<Allowance>,
-    last_heard: Timestamp,
+    last_heard: Moment,
     /// Since when an answer is awaited from the client, if one is.
-    waiting_since: Option<Timestamp>,
+    waiting_since: Option<Moment>,
 }
 
 enum Phase {
@@ -105,7 +105,7 @@ struct Bound {
     looks_again: bool,
     /// The session of this number had the resource before, and may leave something behind: what is for the client waits
     /// until it has, or for this long.
-    heir_of: Option<(u64, Timestamp)>,
+    heir_of: Option<(u64, Moment)>,
     /// Messages that come after others which are in the offline store or with that session, in the order of routing.
     deferred: VecDeque<Delivery>,
     /// Whom the client has sent directed presence to (RFC 6121 §4.6).
@@ -119,7 +119,7 @@ struct InFlight {
     claim: Claim,
     position: Position,
     bytes: usize,
-    at: Timestamp,
+    at: Moment,
     /// Kept here only where the stream does not keep it (without XEP-0198).
     frame: Option<xmpp::xml::Frame>,
 }
@@ -149,7 +149,7 @@ impl Broker {
         let core = Arc::clone(self.core());
         let mut seed = [0; 32];
         core.env.random.fill(&mut seed);
-        let now = core.env.now();
+        let now = core.env.moment();
         let limits = &core.config.limits;
         ClientSession {
             stream: Responder::new(Arc::clone(&core.client_streams), transport, Seed::new(seed)),
@@ -167,7 +167,7 @@ impl Broker {
 impl ClientSession {
     /// Takes bytes from the connection.
     pub async fn handle_bytes(&mut self, bytes: &[u8]) {
-        let now = self.core.env.now();
+        let now = self.core.env.moment();
         self.last_heard = now;
         self.waiting_since = None;
         self.allowance.charge_bytes(now, bytes.len());
@@ -220,8 +220,8 @@ impl ClientSession {
     /// Tells until when nothing is to be read from the connection, because its account is over its rate: it feels this as
     /// back-pressure and loses nothing.
     #[must_use]
-    pub fn read_pause(&self) -> Option<Timestamp> {
-        self.allowance.wait_until(self.core.env.now())
+    pub fn read_pause(&self) -> Option<Moment> {
+        self.allowance.wait_until(self.core.env.moment())
     }
 
     /// Returns the bound address.
@@ -247,7 +247,7 @@ impl ClientSession {
             && bound.acks
             && self.stream.unacked().0 > 0
         {
-            self.waiting_since.get_or_insert(self.core.env.now());
+            self.waiting_since.get_or_insert(self.core.env.moment());
         }
     }
 

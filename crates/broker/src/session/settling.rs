@@ -3,7 +3,7 @@
 use xmpp::ns;
 use xmpp::stanza;
 use xmpp::stream::StreamCondition;
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 use xmpp::xml::{Element, Frame};
 
 use super::{ClientSession, Phase};
@@ -21,7 +21,7 @@ impl ClientSession {
 
     /// Returns when [`ClientSession::handle_timeout`] is to be called, unless something happens before.
     #[must_use]
-    pub fn next_timeout(&self) -> Option<Timestamp> {
+    pub fn next_timeout(&self) -> Option<Moment> {
         let limits = &self.core.config.limits;
         match &self.phase {
             Phase::Login(login) => Some(login.held.as_ref().map_or(login.deadline, |h| h.until.min(login.deadline))),
@@ -38,7 +38,7 @@ impl ClientSession {
     }
 
     pub(super) async fn check_timers(&mut self) {
-        let now = self.core.env.now();
+        let now = self.core.env.moment();
         match &mut self.phase {
             Phase::Login(login) if login.deadline <= now => {
                 self.stream.fail(StreamCondition::ConnectionTimeout);
@@ -57,7 +57,7 @@ impl ClientSession {
     }
 
     /// A client that is silent is asked; one that does not answer is gone (XEP-0198 §4, XEP-0199 §4.2).
-    async fn check_silence(&mut self, now: Timestamp) {
+    async fn check_silence(&mut self, now: Moment) {
         let limits = &self.core.config.limits;
         match self.waiting_since {
             Some(since) if since + limits.ack_timeout <= now => {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 use super::Ticket;
 use crate::Core;
@@ -25,7 +25,7 @@ pub(crate) struct Unsettled {
     sender: Sender,
     waiting: VecDeque<Option<Arc<Ticket>>>,
     /// When live messages are written to disk for this sender's sake.
-    store_at: Option<Timestamp>,
+    store_at: Option<Moment>,
 }
 
 impl Unsettled {
@@ -36,7 +36,7 @@ impl Unsettled {
     /// Takes up the next stanza of the stream; what its ticket lacks by `store_at` is written to disk. Returns how many
     /// more stanzas are settled.
     #[must_use]
-    pub(crate) fn push(&mut self, ticket: Option<Arc<Ticket>>, mailbox: &Mailbox, store_at: Timestamp) -> u32 {
+    pub(crate) fn push(&mut self, ticket: Option<Arc<Ticket>>, mailbox: &Mailbox, store_at: Moment) -> u32 {
         match ticket.filter(|ticket| !ticket.is_safe()) {
             None if self.waiting.is_empty() => return 1,
             None => self.waiting.push_back(None),
@@ -66,7 +66,7 @@ impl Unsettled {
     }
 
     /// Returns when [`Unsettled::store`] is to be called.
-    pub(crate) fn store_at(&self) -> Option<Timestamp> {
+    pub(crate) fn store_at(&self) -> Option<Moment> {
         self.store_at
     }
 

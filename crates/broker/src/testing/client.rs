@@ -7,7 +7,7 @@ use crypto::Random;
 use xmpp::sasl::Credential;
 use xmpp::stream::c2s::{Initiator, InitiatorConfig, InitiatorEvent, Purpose};
 use xmpp::stream::{Ending, Seed, Transport};
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 use xmpp::xml::Element;
 
 use super::{PASSWORD, flag, run, tls};
@@ -187,11 +187,11 @@ impl TestClient {
         self.session = None;
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+    pub(super) fn next_timeout(&self) -> Option<Moment> {
         self.session.as_ref().and_then(ClientSession::next_timeout)
     }
 
-    pub(super) fn check_timeout(&mut self, now: Timestamp) {
+    pub(super) fn check_timeout(&mut self, now: Moment) {
         if let Some(session) = &mut self.session
             && session.next_timeout().is_some_and(|at| at <= now)
         {

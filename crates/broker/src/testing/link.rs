@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use xmpp::stream::Transport;
-use xmpp::time::Timestamp;
+use xmpp::time::Moment;
 
 use super::{flag, run, tls};
 use crate::Broker;
@@ -74,11 +74,11 @@ impl Link {
         (!mute && far.pump_into(near)) || sent
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+    pub(super) fn next_timeout(&self) -> Option<Moment> {
         self.ends.iter().filter_map(|end| end.session.as_ref()?.next_timeout()).min()
     }
 
-    pub(super) fn check_timeout(&mut self, now: Timestamp) {
+    pub(super) fn check_timeout(&mut self, now: Moment) {
         for end in &mut self.ends {
             if let Some(session) = &mut end.session
                 && session.next_timeout().is_some_and(|at| at <= now)

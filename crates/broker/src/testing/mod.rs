@@ -10,7 +10,7 @@ mod link;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use store::Store;
 use store::backend::memory::MemoryBackend;
 use xmpp::sasl::{Hash, ScramVerifier};
 use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion};
-use xmpp::time::{Clock, Timestamp};
+use xmpp::time::{Clock, Moment, Timestamp};
 use xmpp::xml::Element;
 
 use crate::environment::Wake;
@@ -38,20 +38,29 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// The SCRAM iterations in a [`World`]: the least that a client accepts.
 pub const ITERATIONS: u32 = 4096;
 
-/// A clock that is set by hand.
+/// Clocks that are set by hand.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    wall: AtomicI64,
+    passed: AtomicU64,
+}
 
 impl ManualClock {
     /// Makes a clock that stands at some day of the year 2026.
     #[must_use]
     pub fn new() -> Self {
-        Self(AtomicI64::new(1_780_000_000_000))
+        Self { wall: AtomicI64::new(1_780_000_000_000), passed: AtomicU64::new(1_000_000) }
     }
 
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.wall.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.passed.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Sets the wall clock, as an administrator or a time service would. No time passes.
+    pub fn set_wall(&self, now: Timestamp) {
+        self.wall.store(now.as_millis(), Ordering::Relaxed);
     }
 }
 
@@ -63,7 +72,11 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+        Timestamp::from_millis(self.wall.load(Ordering::Relaxed))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::from_millis(self.passed.load(Ordering::Relaxed))
     }
 }
 
@@ -203,6 +216,12 @@ impl World {
         self.clock.now()
     }
 
+    /// Returns the present moment.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        self.clock.moment()
+    }
+
     /// Makes an account with the [`PASSWORD`].
     pub fn register(&self, jid: &str) {
         let (_, domain) = jid.split_once('@').expect("the test names an account");
@@ -284,14 +303,14 @@ impl World {
 
     /// Lets time pass, in steps that miss no timeout.
     pub fn advance(&mut self, by: Duration) {
-        let end = self.clock.now() + by;
+        let end = self.clock.moment() + by;
         loop {
             let next = self.clients.iter().filter_map(TestClient::next_timeout);
             let next = next.chain(self.links.iter().filter_map(Link::next_timeout)).min();
-            let now = self.clock.now();
+            let now = self.clock.moment();
             let step = next.filter(|at| *at < end).unwrap_or(end);
             self.clock.advance(step.since(now));
-            let now = self.clock.now();
+            let now = self.clock.moment();
             for client in &mut self.clients {
                 client.check_timeout(now);
             }
@@ -306,6 +325,11 @@ impl World {
                 self.clock.advance(Duration::from_millis(1)); // a timeout that re-arms for now must not stop the clock
             }
         }
+    }
+
+    /// Sets the wall clock of all machines. No time passes.
+    pub fn set_wall_clock(&mut self, now: Timestamp) {
+        self.clock.set_wall(now);
     }
 
     /// Makes a client deaf and mute: its connection lives, and nothing is read from it or written to it.

@@ -23,7 +23,7 @@ fn a_client_over_its_rate_is_not_read_and_loses_nothing() {
         world.client(alice).send("<message to='bob@north.example' type='chat'><body>x</body></message>");
     }
     world.settle();
-    let now = world.now();
+    let now = world.moment();
     let pause = world.client(alice).session().and_then(crate::ClientSession::read_pause);
     assert!(pause.is_some_and(|until| until > now), "31 stanzas, 20 allowed at once");
     assert_eq!(world.take(bob).len(), 30);
@@ -32,6 +32,51 @@ fn a_client_over_its_rate_is_not_read_and_loses_nothing() {
     assert_eq!(pause, None);
     let pause = world.client(bob).session().and_then(crate::ClientSession::read_pause);
     assert_eq!(pause, None, "nobody else waits");
+}
+
+/// A wall clock that is set back made debts of an hour out of debts of a second; one that is set forward ended every
+/// connection at once.
+#[test]
+fn b10_a_wall_clock_that_jumps_freezes_nobody_and_ends_nothing() {
+    for by in [-3600_i64, 3600, -86_400 * 365 * 50] {
+        let mut world = limited(|l| l.client_stanzas = Rate { per_second: 10, burst: 20 });
+        let broker = world.broker("north.example").clone();
+        let pause = |world: &mut World, who| world.client(who).session().and_then(crate::ClientSession::read_pause);
+        let alice = world.online("alice@north.example", "desk");
+        let bob = world.online("bob@north.example", "phone");
+        world.take(bob);
+        for _ in 0..30 {
+            world.client(alice).send("<message to='bob@north.example' type='chat'><body>x</body></message>");
+        }
+        world.settle();
+        for _ in 0..6 {
+            broker.failed_logins.charge("alice@north.example", world.moment());
+        }
+        let (paused, timeout) = (pause(&mut world, alice), world.client(bob).session().and_then(|s| s.next_timeout()));
+        assert!(paused.is_some());
+        let set = world.now().as_millis().saturating_add(by * 1000);
+        world.set_wall_clock(xmpp::time::Timestamp::from_millis(set));
+        assert_eq!(pause(&mut world, alice), paused, "neither longer nor shorter");
+        assert_eq!(world.client(bob).session().and_then(|s| s.next_timeout()), timeout);
+        let again = world.connect("alice@north.example", "again");
+        assert!(!world.client(again).ready, "held back");
+        world.advance(Duration::from_secs(11));
+        assert!(world.client(again).ready, "and comes through after as long as ever");
+        assert_eq!(pause(&mut world, alice), None);
+        assert_eq!(world.take(bob).len(), 30);
+        assert_eq!(broker.session_count(), 3, "and nobody was taken for dead");
+        // what came while the clock was wrong is in order all the same
+        world.freeze(bob);
+        world.send(alice, "<message to='bob@north.example' type='chat'><body>1</body></message>");
+        world.set_wall_clock(xmpp::time::Timestamp::from_millis(set - by * 1000));
+        world.send(alice, "<message to='bob@north.example' type='chat'><body>2</body></message>");
+        world.cut(bob);
+        let bob = world.online_unread("bob@north.example", "phone");
+        assert_eq!(broker.session_count(), 3);
+        let late = world.take(bob);
+        let body = |s: &xmpp::xml::Element| s.child("body", xmpp::ns::CLIENT).map(xmpp::xml::Element::text);
+        assert_eq!(late.iter().filter_map(body).collect::<Vec<_>>(), ["1", "2"]);
+    }
 }
 
 #[test]
@@ -98,7 +143,7 @@ fn a_connection_that_does_not_sign_in_is_closed() {
     let broker = world.broker("north.example");
     let wake: crate::Wake = std::sync::Arc::new(|| ());
     let session = broker.accept_client(xmpp::stream::Transport::Plain, wake);
-    assert_eq!(session.next_timeout(), Some(world.now() + Duration::from_secs(30)));
+    assert_eq!(session.next_timeout(), Some(world.moment() + Duration::from_secs(30)));
 }
 
 #[test]
@@ -133,7 +178,7 @@ fn a_login_after_many_failures_waits() {
     let mut world = world(4);
     let broker = world.broker("north.example").clone();
     for _ in 0..6 {
-        broker.failed_logins.charge("alice@north.example", world.now());
+        broker.failed_logins.charge("alice@north.example", world.moment());
     }
     let alice = world.connect("alice@north.example", "desk");
     assert!(!world.client(alice).ready, "held back");

@@ -15,7 +15,7 @@ use store::backend::{Backend, Batch, Change};
 use store::{Store, block_on};
 use xmpp::jid::BareJid;
 use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion, Transport};
-use xmpp::time::{Clock, Timestamp};
+use xmpp::time::{Clock, Moment, Timestamp};
 
 use crate::command::{Command, InboxFilter, InboxSide, Reply, RequestId};
 use crate::engine::{Engine, Origin};
@@ -35,6 +35,10 @@ pub(crate) struct TestClock(AtomicI64);
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::from_millis(self.0.load(Ordering::Relaxed).unsigned_abs())
     }
 }
 
