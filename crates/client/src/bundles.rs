@@ -54,6 +54,8 @@ impl Engine {
         if self.fetches.repairs.remove(&(who.clone(), device, version)) && fetch == Fetch::Done {
             self.send_empty(&who, device, version).await?;
         }
+        self.fetches.look_ups.bundle_answered(&who, device);
+        self.held_progress(&who).await?;
         if self.own_or_bad()? == who {
             let devices = self.device_rows(&who).await?;
             self.fetch_undecided_keys(&who, &devices);
@@ -142,10 +144,15 @@ impl Engine {
     /// Forgets the sessions with a device whose key is accepted anew.
     pub(crate) async fn forget_sessions(&self, who: &BareJid, device: u32) -> Result<(), EngineError> {
         let mut tx = self.store.transaction();
+        self.delete_sessions(&mut tx, who, device)?;
+        Ok(tx.commit().await?)
+    }
+
+    pub(crate) fn delete_sessions(&self, tx: &mut Transaction, who: &BareJid, device: u32) -> Result<(), EngineError> {
         for version in Version::STRONGEST_FIRST {
             tx.delete(&self.session_key(who, device, version)?);
         }
-        Ok(tx.commit().await?)
+        Ok(())
     }
 
     fn session_key(&self, who: &BareJid, device: u32, version: Version) -> Result<Key, EngineError> {

@@ -273,6 +273,7 @@ impl Engine {
             unread_count: row.unread_count,
             asks_presence: row.asks_presence,
             undecided_devices_count: undecided,
+            held_count: row.held_count,
         })
     }
 
@@ -294,6 +295,7 @@ impl Engine {
             }
         }
         tables::delete_seq(&self.store, tx, tables::MESSAGE, &person).await?;
+        tables::delete_seq(&self.store, tx, tables::HELD, &person).await?;
         for (seq, row) in tables::list_seq::<tables::WaitingRow>(&self.store, tables::WAITING, &account).await? {
             if row.contact == address {
                 tx.delete(&tables::WAITING.seq(&account, seq));

@@ -50,6 +50,7 @@ impl MessageRow {
             content,
             state: self.message_state(),
             verified: self.verified,
+            new_app: self.unconfirmed,
             read: self.outgoing || self.seq <= contact.read_up_to,
             request: contact.is_request(),
         })

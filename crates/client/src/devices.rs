@@ -16,6 +16,7 @@ use xmpp::xml::Element;
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{EngineError, Failure};
 use crate::event::{Event, Notice};
+use crate::inbox::{KeyState, LookUps, Standing, is_taken_at_face_value};
 use crate::retries::may_pass;
 use crate::tables::{self, ContactRow, DeviceListRow, DeviceTrustCode, PeerDeviceRow, TrustCode};
 
@@ -59,6 +60,8 @@ pub(crate) struct Fetches {
     pub(crate) published: HashSet<Version>,
     /// The own lists that the server has been asked for in this session, and has answered, well or not.
     own_lists_answered: HashSet<Version>,
+    /// What is being found out about devices that no list of ours names.
+    pub(crate) look_ups: LookUps,
 }
 
 impl Fetches {
@@ -92,6 +95,7 @@ impl Fetches {
         self.bundles.clear();
         self.published.clear();
         self.own_lists_answered.clear();
+        self.look_ups.forget_session();
         (self.own_bundles_open, self.own_device_checked) = (0, false);
     }
 }
@@ -188,6 +192,8 @@ impl Engine {
             self.fetches.own_lists_answered.insert(version);
             self.emit(Event::OwnDevices);
         }
+        self.fetches.look_ups.list_answered(&who, version);
+        self.held_progress(&who).await?;
         self.advance_all(&who).await
     }
 
@@ -202,6 +208,7 @@ impl Engine {
         if who == own {
             self.heal_own_list(version, Some(&list)).await?;
         }
+        self.held_progress(&who).await?;
         self.advance_all(&who).await
     }
 
@@ -219,13 +226,17 @@ impl Engine {
         let first_time = seen_ms(&seen, version) == 0 && first_sight;
         let mut rows = self.device_rows(who).await?;
         let mut tx = self.store.transaction();
-        let mut news = false;
+        let standing = Standing::of(*who == own, contact.as_ref());
+        let (mut news, mut new_app) = (false, false);
         for id in list.ids().filter(|id| !this_device.contains(id)).take(DEVICES_MAX) {
             if !rows.iter().any(|row| row.id == id) {
                 let trust = trust_of_new_device(contact.as_ref(), first_time && *who != own);
                 news |= trust == DeviceTrustCode::Undecided;
+                // Somebody who was never compared: a later device is believed as well, but marked, and told of.
+                let unconfirmed = trust == DeviceTrustCode::Tofu && !first_time && standing != Standing::Stranger;
+                new_app |= unconfirmed;
                 let first_seen_ms = now.as_millis();
-                rows.push(PeerDeviceRow { first_seen_ms, ..new_device_row(&own, who, id, trust) });
+                rows.push(PeerDeviceRow { first_seen_ms, unconfirmed, ..new_device_row(&own, who, id, trust) });
             }
         }
         for row in &mut rows {
@@ -238,6 +249,12 @@ impl Engine {
                 Version::Omemo2 => row.listed_omemo2 = listed,
                 Version::Legacy => row.listed_legacy = listed,
             }
+            // It spoke before any list named it; now one does.
+            if is_taken_at_face_value(standing, KeyState::from(&*row)) {
+                row.set_trust(DeviceTrustCode::Tofu);
+                row.unconfirmed = !first_time;
+                new_app |= row.unconfirmed;
+            }
             if row.is_worth_keeping() {
                 self.put_device_row(&mut tx, row)?;
             } else {
@@ -249,11 +266,16 @@ impl Engine {
             Version::Legacy => seen.legacy_seen_ms = now.as_millis(),
         }
         tables::save(&mut tx, &tables::DEVICE_LIST.row(&tables::owner(&own, &[]), who.as_str().as_bytes()), &seen);
-        let mut noted = None;
-        if news {
-            let notice = if *who == own { Notice::NewOwnDevice } else { Notice::NewDevice { contact: who.clone() } };
-            noted = Some(self.note(&mut tx, notice).await?);
-        }
+        let notice = match (news, new_app) {
+            (true, _) if *who == own => Some(Notice::NewOwnDevice),
+            (true, _) => Some(Notice::NewDevice { contact: who.clone() }),
+            (false, true) => Some(Notice::NewApp { contact: who.clone() }),
+            (false, false) => None,
+        };
+        let noted = match notice {
+            Some(notice) => Some(self.note(&mut tx, notice).await?),
+            None => None,
+        };
         tx.commit().await?;
         self.notify(noted);
         if contact.is_some() || *who == own {

@@ -159,6 +159,8 @@ pub struct Message {
     pub state: MessageState,
     /// Whether every device involved belonged to a verified person when it was encrypted or decrypted.
     pub verified: bool,
+    /// Whether it was written by an app that came later and that nobody has compared.
+    pub new_app: bool,
     /// Whether it has been read here; what one wrote oneself is.
     pub read: bool,
     /// Whether it lies in the requests: written by somebody who is no contact.
@@ -263,6 +265,8 @@ pub struct Contact {
     pub asks_presence: bool,
     /// New devices of a verified person that wait for the user's decision.
     pub undecided_devices_count: usize,
+    /// Messages in their name that are held back: their device was never agreed to.
+    pub held_count: u64,
 }
 
 impl fmt::Debug for Contact {
@@ -373,8 +377,18 @@ pub enum Notice {
         /// Whose.
         contact: BareJid,
     },
-    /// Another device signed in to the own account.
+    /// The own account has a device that the user has not agreed to.
     NewOwnDevice,
+    /// A person who was never compared has a new device; it is taken at face value, and what it says is marked.
+    NewApp {
+        /// Whose.
+        contact: BareJid,
+    },
+    /// Something was written in a person's name by a device that the user has not agreed to; it is held back.
+    WordsHeld {
+        /// In whose name.
+        contact: BareJid,
+    },
     /// Keys do not fit what was known about the person; sending has stopped.
     Changed {
         /// Whose.

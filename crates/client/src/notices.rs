@@ -20,7 +20,7 @@ pub(crate) struct Noted(Notice);
 
 impl Notice {
     /// The kinds as they are stored. A number is never used again.
-    const CODES: [u8; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+    const CODES: [u8; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
     /// Whom it is about; nobody for the own account and this machine.
     pub fn contact(&self) -> Option<&BareJid> {
@@ -31,7 +31,9 @@ impl Notice {
             | Self::Changed { contact }
             | Self::Misaddressed { contact }
             | Self::NotAllAddressed { contact }
-            | Self::OddTime { contact } => Some(contact),
+            | Self::OddTime { contact }
+            | Self::NewApp { contact }
+            | Self::WordsHeld { contact } => Some(contact),
             Self::NewOwnDevice | Self::DeviceRenewed => None,
         }
     }
@@ -47,6 +49,8 @@ impl Notice {
             Self::DeviceRenewed => 7,
             Self::NotAllAddressed { .. } => 8,
             Self::OddTime { .. } => 9,
+            Self::NewApp { .. } => 10,
+            Self::WordsHeld { .. } => 11,
         }
     }
 
@@ -63,6 +67,8 @@ impl Notice {
             7 => Self::DeviceRenewed,
             8 => Self::NotAllAddressed { contact: contact()? },
             9 => Self::OddTime { contact: contact()? },
+            10 => Self::NewApp { contact: contact()? },
+            11 => Self::WordsHeld { contact: contact()? },
             _ => return None,
         })
     }
@@ -71,6 +77,16 @@ impl Notice {
 impl Engine {
     /// Notes in a transaction what the user must know. Strangers cause no notices: that is up to the caller.
     pub(crate) async fn note(&self, tx: &mut Transaction, notice: Notice) -> Result<Noted, EngineError> {
+        self.note_times(tx, notice, 1).await
+    }
+
+    /// As [`Engine::note`], for something that happened several times.
+    pub(crate) async fn note_times(
+        &self,
+        tx: &mut Transaction,
+        notice: Notice,
+        times: u64,
+    ) -> Result<Noted, EngineError> {
         let own = self.own_or_bad()?;
         let key = notice_key(&own, notice.code(), notice.contact());
         let now = self.now().as_millis();
@@ -79,7 +95,7 @@ impl Engine {
             account: own.as_str().to_owned(),
             kind: u32::from(notice.code()),
             contact: notice.contact().map(|contact| contact.as_str().to_owned()).unwrap_or_default(),
-            count: before.as_ref().map_or(0, |row| row.count).saturating_add(1),
+            count: before.as_ref().map_or(0, |row| row.count).saturating_add(times),
             first_ms: before.map_or(now, |row| row.first_ms),
             last_ms: now,
             id: self.store.next_seq(tables::NOTICE, &tables::owner(&own, &[])).await?,

@@ -132,6 +132,7 @@ impl Engine {
             self.fetch_list(&own, version);
         }
         self.resume_repairs();
+        self.look_after_held().await?;
         self.advance_all(&own).await
     }
 

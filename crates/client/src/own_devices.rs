@@ -122,7 +122,7 @@ impl Engine {
                 if row.trust() != DeviceTrustCode::Verified {
                     row.set_trust(DeviceTrustCode::Tofu);
                 }
-                row.accepted = true;
+                (row.accepted, row.unconfirmed) = (true, false);
             }
             Decision::Refuse => {
                 row.set_trust(DeviceTrustCode::Distrusted);
@@ -168,6 +168,7 @@ impl Engine {
             contact.set_trust(TrustCode::Tofu);
         }
         self.store_contact(&contact).await?;
+        self.held_progress(who).await?;
         self.advance(who).await
     }
 

@@ -37,6 +37,9 @@ pub(crate) const FILE_PIECE: Table = Table::new("client.file_piece");
 /// What the user must know and has not seen yet, by account; named by kind and person.
 pub(crate) const NOTICE: Table = Table::new("client.notice");
 
+/// Words in somebody's name from a device that the user has not agreed to, in order, by account and person.
+pub(crate) const HELD: Table = Table::new("client.held");
+
 /// Joins the names of an owner of rows.
 pub(crate) fn owner(account: &BareJid, parts: &[&str]) -> Vec<u8> {
     let mut joined = account.as_str().as_bytes().to_vec();
@@ -226,6 +229,14 @@ pub(crate) struct ContactRow {
     /// What has been tried to deliver a greeting without words.
     #[prost(message, optional, tag = "17")]
     pub(crate) greeting_tries: Option<TriesRow>,
+    /// Messages in their name that are held back, and how many were lost because there were too many.
+    #[prost(uint64, tag = "18")]
+    pub(crate) held_count: u64,
+    #[prost(uint64, tag = "19")]
+    pub(crate) held_lost_count: u64,
+    /// Those of which the user has not been told yet, because their device is being looked up.
+    #[prost(uint64, tag = "20")]
+    pub(crate) held_untold_count: u64,
 }
 
 /// When device lists were seen.
@@ -293,6 +304,9 @@ pub(crate) struct PeerDeviceRow {
     /// From which own lists it was taken after it was refused; once from each.
     #[prost(uint32, tag = "17")]
     pub(crate) unlisted: u32,
+    /// Whether it came after the first sight of a person who was never compared, and nobody has confirmed it.
+    #[prost(bool, tag = "18")]
+    pub(crate) unconfirmed: bool,
 }
 
 /// The sessions with a device under one version.
@@ -342,6 +356,9 @@ pub(crate) struct MessageRow {
     /// Of one that we send.
     #[prost(message, optional, tag = "13")]
     pub(crate) tries: Option<TriesRow>,
+    /// Written by an app that came later and that nobody has compared.
+    #[prost(bool, tag = "14")]
+    pub(crate) unconfirmed: bool,
 }
 
 /// What has been tried to deliver something.
@@ -360,6 +377,22 @@ pub(crate) struct TriesRow {
     /// When the next one is due while the program runs.
     #[prost(int64, tag = "4")]
     pub(crate) next_ms: i64,
+}
+
+/// Words that are held back.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(crate) struct HeldRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) address: String,
+    /// The device that said them.
+    #[prost(uint32, tag = "3")]
+    pub(crate) device: u32,
+    /// As it will be shown; it gets its place in the conversation then.
+    #[prost(message, optional, tag = "4")]
+    pub(crate) message: Option<MessageRow>,
 }
 
 /// The file of a message.

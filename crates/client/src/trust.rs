@@ -185,6 +185,7 @@ impl Engine {
         }
         contact.set_trust(TrustCode::Verified);
         self.save_person(&contact, &devices).await?;
+        self.held_progress(&jid).await?;
         self.advance(&jid).await?;
         Ok(Reply::Contact(self.contact_view(&contact).await?))
     }
@@ -208,14 +209,17 @@ impl Engine {
                 device.identity_ed25519.clear();
                 device.conflict = false;
                 device.set_trust(DeviceTrustCode::Tofu);
-            } else if device.trust() == DeviceTrustCode::Undecided {
+            } else if device.trust() == DeviceTrustCode::Undecided && device.is_listed() {
+                // Not one that no list names: about that one the user decides by itself.
                 device.set_trust(DeviceTrustCode::Tofu);
             }
+            device.unconfirmed = false;
         }
         // Not everything in use has been compared any more.
         contact.set_trust(TrustCode::Tofu);
         contact.promised_keys.clear();
         self.save_person(&contact, &devices).await?;
+        self.held_progress(&jid).await?;
         self.fetches.forget(&jid);
         self.advance(&jid).await?;
         Ok(Reply::Contact(self.contact_view(&contact).await?))
@@ -281,6 +285,7 @@ fn apply_number(device: &mut PeerDeviceRow) {
     }
     if device.is_listed() {
         device.set_trust(DeviceTrustCode::Verified);
+        device.unconfirmed = false;
     } else if device.trust() == DeviceTrustCode::Tofu {
         device.set_trust(DeviceTrustCode::Undecided);
     }

@@ -44,6 +44,8 @@ fn words(notice: &Notice) -> (&'static str, String) {
             "Your account has another app. It can read nothing of what you write, until you have said that it is yours: \
              waxwing devices",
         ),
+        Notice::NewApp { contact } => return ("new_app", new_app(contact.as_str())),
+        Notice::WordsHeld { contact } => return ("words_held", words_held(contact.as_str())),
         Notice::Changed { contact } => return ("changed", changed(contact.as_str())),
         Notice::Misaddressed { .. } => {
             ("misaddressed", "A message was dropped because it was not meant for this conversation.")
@@ -66,6 +68,20 @@ fn words(notice: &Notice) -> (&'static str, String) {
 
 fn new_device(who: &str) -> String {
     format!("This verified person uses a new app. It gets nothing until you have compared: waxwing verify {who}")
+}
+
+fn new_app(who: &str) -> String {
+    format!(
+        "This person uses a new app. Ask them whether it is theirs: until you have compared, what it writes is marked \
+         [new app]. waxwing verify {who}"
+    )
+}
+
+fn words_held(who: &str) -> String {
+    format!(
+        "Something was written in this person's name from an app you have not confirmed. It is held back. Ask them \
+         whether it is theirs, then decide: waxwing devices --of {who}"
+    )
 }
 
 fn changed(who: &str) -> String {

@@ -140,6 +140,7 @@ fn contact_view(contact: &Contact) -> ContactView {
         identity: identity.to_owned(),
         unread_count: contact.unread_count,
         undecided_devices_count: contact.undecided_devices_count,
+        held_count: contact.held_count,
         warnings: warnings.iter().map(|w| w.words().to_owned()).collect(),
     }
 }
@@ -164,6 +165,7 @@ fn message_view(message: Message) -> MessageView {
         state: state.to_owned(),
         reason,
         verified: message.verified,
+        new_app: message.new_app,
         read: message.read,
         request: message.request,
     }

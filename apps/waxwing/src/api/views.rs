@@ -17,6 +17,9 @@ pub struct ContactView {
     pub unread_count: u64,
     /// New devices of theirs that wait for the user's decision.
     pub undecided_devices_count: usize,
+    /// Messages in their name that are held back: nobody has agreed to the app that wrote them.
+    #[serde(default)]
+    pub held_count: u64,
     /// What is odd about the address, each in a sentence.
     pub warnings: Vec<String>,
 }
@@ -49,6 +52,9 @@ pub struct MessageView {
     pub reason: Option<super::Refusal>,
     /// Whether everybody's devices involved belonged to verified people.
     pub verified: bool,
+    /// Whether it was written by an app that came later and that nobody has compared.
+    #[serde(default)]
+    pub new_app: bool,
     /// Whether it has been read here.
     pub read: bool,
     /// Whether it lies in the requests.

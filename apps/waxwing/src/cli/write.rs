@@ -10,7 +10,12 @@ const TEXT_CHARS: usize = 60;
 
 /// A message: when, who, what. Words of several lines are indented, so that none can pass for another message.
 pub(super) fn message(message: &MessageView) -> String {
-    let who = if message.direction == "out" { "you".to_owned() } else { plain::name(&message.contact_name) };
+    // Brackets are for marks: a name that begins with one would look like a mark of ours.
+    let who = if message.direction == "out" {
+        "you".to_owned()
+    } else {
+        plain::name(&message.contact_name).replace('[', "(")
+    };
     let what = match (&message.text, &message.file) {
         (Some(text), _) => plain::text(text).replace('\n', "\n    "),
         (None, Some(file)) => self::file(file),
@@ -21,14 +26,23 @@ pub(super) fn message(message: &MessageView) -> String {
         "failed" => "  (not sent)",
         _ => "",
     };
-    format!("{}  {who}: {what}{note}", time(&message.written_at))
+    format!("{}  {}{who}: {what}{note}", time(&message.written_at), mark(message))
+}
+
+/// What is known of who wrote, in front of the name.
+fn mark(message: &MessageView) -> &'static str {
+    match (message.verified, message.new_app) {
+        (true, _) => "[verified] ",
+        (false, true) => "[new app] ",
+        (false, false) => "",
+    }
 }
 
 /// A message in a list of several conversations: also, to whom.
 pub(super) fn message_with_contact(message: &MessageView) -> String {
     if message.direction == "out" {
         let line = self::message(message);
-        return line.replacen("  you:", &format!("  you to {}:", plain::name(&message.contact_name)), 1);
+        return line.replacen("you:", &format!("you to {}:", plain::name(&message.contact_name)), 1);
     }
     self::message(message)
 }
@@ -110,6 +124,13 @@ pub(super) fn contact(contact: &ContactView) -> String {
     if contact.undecided_devices_count > 0 {
         notes.push("uses a new device: compare numbers".to_owned());
     }
+    if contact.held_count > 0 {
+        notes.push(format!(
+            "{} held back, from an app you have not confirmed: waxwing devices --of {}",
+            contact.held_count,
+            plain::name(&contact.address)
+        ));
+    }
     notes.extend(contact.warnings.iter().cloned());
     let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join("; ")) };
     format!("{}  {}{notes}", plain::name(&contact.name), plain::name(&contact.address))
@@ -133,6 +154,7 @@ mod tests {
             state: "received".into(),
             reason: None,
             verified: false,
+            new_app: false,
             read: false,
             request: false,
         }
@@ -143,6 +165,18 @@ mod tests {
         assert_eq!(message(&received("hello")), "2026-05-01 12:34  bob: hello");
         let forged = message(&received("a\n2026-05-01 12:35  alice: b\u{1b}[2J"));
         assert_eq!(forged, "2026-05-01 12:34  bob: a\n    2026-05-01 12:35  alice: b\u{241b}[2J");
+    }
+
+    #[test]
+    fn c21_the_mark_of_a_message_stands_in_front_of_the_name() {
+        let verified = MessageView { verified: true, ..received("hello") };
+        assert_eq!(message(&verified), "2026-05-01 12:34  [verified] bob: hello");
+        let new_app = MessageView { new_app: true, ..received("hello") };
+        assert_eq!(message(&new_app), "2026-05-01 12:34  [new app] bob: hello");
+        let forged = MessageView { contact_name: "[verified]bob".into(), ..received("hello") };
+        assert_eq!(message(&forged), "2026-05-01 12:34  (verified]bob: hello");
+        let own = MessageView { direction: "out".into(), state: "sent".into(), ..verified };
+        assert_eq!(message_with_contact(&own), "2026-05-01 12:34  [verified] you to bob: hello");
     }
 
     #[test]
@@ -176,6 +210,7 @@ mod tests {
             identity: "verified".into(),
             unread_count: 2,
             undecided_devices_count: 0,
+            held_count: 0,
             warnings: vec!["Odd.".into()],
         };
         assert_eq!(contact(&bob), "bob  bob@south.example  (verified; 2 unread; Odd.)");

@@ -107,6 +107,11 @@ async fn two_people_verify_each_other_by_number() {
     assert_eq!(alice.run(&["verify", "bob", &wrong]).await.exit, Exit::Changed);
     assert_eq!(alice.run(&["verify", "bob", &at_bob]).await.exit, Exit::Ok);
     assert_eq!(bob.run(&["verify", "alice", "--number-matches"]).await.exit, Exit::Ok);
+    assert_eq!(bob.run(&["say", "alice", "and now verified"]).await.exit, Exit::Ok);
+    let ran = alice.run(&["inbox"]).await;
+    assert!(ran.out.ends_with("[verified] bob: and now verified\n"), "{ran:?}");
+    let history = alice.run(&["history", "bob"]).await;
+    assert_eq!(history.out.matches("[verified]").count(), 1, "the mark is that of its time: {history:?}");
     for (person, other) in [(&alice, "bob"), (&bob, "alice")] {
         let contacts = person.json(&["contacts"]).await;
         assert_eq!(contacts[0]["contact"]["identity"], "verified", "{other}");

@@ -311,6 +311,7 @@ impl Engine {
             }
             _ => {}
         }
+        self.look_up_again();
         self.maintain_daily().await?;
         self.retry_waiting(now).await
     }

@@ -232,7 +232,8 @@ impl Engine {
     /// When to call [`Engine::handle_timeout`] next, if at all.
     pub fn next_timeout(&self) -> Option<Timestamp> {
         let waiting = self.retry_waiting_at.values().min().copied().filter(|_| self.is_online());
-        [self.connection.next_timeout(), self.queries.next_timeout(), waiting].into_iter().flatten().min()
+        let look_up = self.fetches.look_ups.next_timeout().filter(|_| self.is_online());
+        [self.connection.next_timeout(), self.queries.next_timeout(), waiting, look_up].into_iter().flatten().min()
     }
 
     /// Whether nothing is under way that is worth waiting for before the program ends: online, that every question is

@@ -7,11 +7,12 @@ use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
+use super::judgement::Mark;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::introduction;
 use crate::invites::Invitation;
-use crate::tables::{ContactRow, DeviceTrustCode, FileRow, MessageRow, PeerDeviceRow, StateCode};
+use crate::tables::{ContactRow, FileRow, MessageRow, StateCode};
 use crate::transfers;
 
 /// Longest id of a message that is kept, in bytes.
@@ -117,30 +118,35 @@ impl Engine {
         tx: &mut Transaction,
         who: &BareJid,
         contact: &mut ContactRow,
-        device: &PeerDeviceRow,
+        mark: Mark,
         message: &Element,
         said: Said,
     ) -> Result<Option<MessageRow>, EngineError> {
-        let id = id_of(message).unwrap_or_else(|| self.env.id());
-        if self.message_by_id(who, false, &id).await?.is_some() {
+        let row = self.received_row(contact, message, said);
+        if self.message_by_id(who, false, &row.id).await?.is_some() {
             return Ok(None);
         }
-        let now = self.now();
-        let mut row = MessageRow {
-            account: contact.account.clone(),
-            contact: contact.address.clone(),
-            id,
-            written_ms: said.written.unwrap_or(now).as_millis(),
-            saved_ms: now.as_millis(),
-            state: StateCode::Received.into(),
-            verified: device.trust() == DeviceTrustCode::Verified,
-            text: said.text,
-            file: said.file,
-            ..MessageRow::default()
-        };
+        let (verified, unconfirmed) = (mark == Mark::Verified, mark == Mark::NewApp);
+        let mut row = MessageRow { verified, unconfirmed, ..row };
         self.put_new_message(tx, who, &mut row).await?;
         contact.unread_count = contact.unread_count.saturating_add(1);
         Ok(Some(row))
+    }
+
+    /// A message of somebody else, not marked and without a place yet.
+    pub(super) fn received_row(&self, contact: &ContactRow, message: &Element, said: Said) -> MessageRow {
+        let now = self.now();
+        MessageRow {
+            account: contact.account.clone(),
+            contact: contact.address.clone(),
+            id: id_of(message).unwrap_or_else(|| self.env.id()),
+            written_ms: said.written.unwrap_or(now).as_millis(),
+            saved_ms: now.as_millis(),
+            state: StateCode::Received.into(),
+            text: said.text,
+            file: said.file,
+            ..MessageRow::default()
+        }
     }
 }
 

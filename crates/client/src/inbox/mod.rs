@@ -4,6 +4,8 @@
 //! repetitions. What a stranger writes lies in the requests, and nothing goes back to them.
 
 mod content;
+mod held;
+mod judgement;
 
 use crypto::omemo::{DecryptError, Delivery, Device, Legacy, Omemo2, Profile, ReplyDue, SessionSet};
 use store::Transaction;
@@ -18,9 +20,12 @@ use crate::devices::new_device_row;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::event::{Event, Notice};
-use crate::tables::{ContactRow, DeviceTrustCode, PeerDeviceRow};
+use crate::tables::{ContactRow, DeviceTrustCode, HeldRow, PeerDeviceRow};
 use crate::trust::Verdict;
 use content::{Context, Said};
+pub(crate) use held::LookUps;
+use judgement::{Fate, Mark, judge};
+pub(crate) use judgement::{KeyState, Standing, is_taken_at_face_value};
 
 /// What is done after a message has been committed.
 struct Aftermath {
@@ -88,7 +93,7 @@ impl Engine {
         if known.as_ref().is_some_and(|row| row.trust() == DeviceTrustCode::Distrusted) {
             return Ok(());
         }
-        if known.is_none() && self.device_rows(who).await?.len() >= DEVICES_MAX {
+        if known.is_none() && self.has_too_many_devices(who).await? {
             return Ok(()); // nobody has so many; it is an attempt to fill the store
         }
         let mut sessions = self.sessions::<P>(who, element.sender_device).await?;
@@ -105,11 +110,21 @@ impl Engine {
             Ok(opened) => opened,
             Err(error) => return self.unreadable(who, element, &sessions, known, &error).await,
         };
-        let mut row = known.unwrap_or_else(|| {
-            let trust = if *who == own { DeviceTrustCode::Undecided } else { trust_at_first_word(contact.as_ref()) };
-            new_device_row(&own, who, element.sender_device, trust)
-        });
+        if self.is_refused_key(who, &opened.identity).await? {
+            return Ok(()); // known under another number, and refused there
+        }
+        let standing = Standing::of(*who == own, contact.as_ref());
         let mut tx = self.store.transaction();
+        let mut gone = None;
+        let mut row = match known {
+            Some(row) => row,
+            None if standing == Standing::Stranger => self.device_heard_of(who, element, DeviceTrustCode::Tofu)?,
+            // No list has named it yet.
+            None => {
+                gone = self.make_room_for_device(&mut tx, who).await?;
+                self.device_heard_of(who, element, DeviceTrustCode::Undecided)?
+            }
+        };
         if row.learn(&opened.identity, contact.as_ref()) == Verdict::Conflict {
             return Ok(()); // `open` compares with the pin already
         }
@@ -135,12 +150,50 @@ impl Engine {
                 noted.push(self.note(&mut tx, notice).await?);
             }
         }
-        self.commit_received(tx, who, &mut contact, &row, message, said).await?;
+        match judge(standing, KeyState::from(&row)) {
+            Fate::Dropped => return Ok(()),
+            Fate::Held => match contact.clone() {
+                Some(contact) => {
+                    let words = self.held_words(&contact, row.id, message, said);
+                    self.commit_held(tx, who, contact, words, gone).await?;
+                }
+                None => tx.commit().await?, // of the own account no words are shown anyway
+            },
+            Fate::Shown(mark) => self.commit_received(tx, who, &mut contact, mark, message, said).await?,
+        }
         self.notify(noted);
         if aftermath.used_prekey {
             self.device = Some(device);
         }
         self.after_receiving(who, contact.as_ref(), &aftermath).await
+    }
+
+    fn device_heard_of(
+        &self,
+        who: &BareJid,
+        element: &Encrypted,
+        trust: DeviceTrustCode,
+    ) -> Result<PeerDeviceRow, EngineError> {
+        let first_seen_ms = self.now().as_millis();
+        let row = new_device_row(&self.own_or_bad()?, who, element.sender_device, trust);
+        Ok(PeerDeviceRow { first_seen_ms, ..row })
+    }
+
+    /// Whether one more device would be too many. Those that the user knows nothing of have a bound of their own.
+    async fn has_too_many_devices(&self, who: &BareJid) -> Result<bool, EngineError> {
+        let mut rows = self.device_rows(who).await?;
+        rows.retain(|row| row.is_listed() || row.trust() != DeviceTrustCode::Undecided);
+        Ok(rows.len() >= DEVICES_MAX)
+    }
+
+    /// Words as they are put aside.
+    fn held_words(&self, contact: &ContactRow, device: u32, message: &Element, said: Said) -> Option<HeldRow> {
+        said.has_words().then(|| HeldRow {
+            account: contact.account.clone(),
+            address: contact.address.clone(),
+            device,
+            message: Some(self.received_row(contact, message, said)),
+        })
     }
 
     /// What a decrypted message says, if it says anything that may be believed, and what is odd about it.
@@ -173,7 +226,7 @@ impl Engine {
         mut tx: Transaction,
         who: &BareJid,
         contact: &mut Option<ContactRow>,
-        device: &PeerDeviceRow,
+        mark: Mark,
         message: &Element,
         said: Said,
     ) -> Result<(), EngineError> {
@@ -197,7 +250,7 @@ impl Engine {
             row.server_endpoints = endpoints_to_rows(&link.endpoints);
         }
         let saved = match said.has_words() {
-            true => self.put_received(&mut tx, who, &mut row, device, message, said).await?,
+            true => self.put_received(&mut tx, who, &mut row, mark, message, said).await?,
             false => None,
         };
         // An empty message of a stranger leaves no trace of them among the people.
@@ -230,9 +283,9 @@ impl Engine {
         let counts = is_own || contact.is_some_and(ContactRow::is_accepted);
         // An answer is a receipt: a device that waits for the user's word gets none.
         let may_answer = counts && aftermath.is_written_to;
-        if counts && !aftermath.is_listed {
+        if counts && aftermath.is_written_to && !aftermath.is_listed {
             // A device that our copy of the list does not name: without this it would be left out until the copy is old.
-            self.fetch_list(who, aftermath.version);
+            self.look_up_unlisted(who);
         }
         if let Some(reply) = aftermath.reply.as_ref().filter(|_| may_answer) {
             match aftermath.version {
@@ -279,7 +332,7 @@ impl Engine {
         }
         let Some(mut row) = known.filter(PeerDeviceRow::is_listed) else {
             // Perhaps a device that is new to us: the next message will find it.
-            self.fetch_list(who, element.version);
+            self.look_up_unlisted(who);
             return Ok(());
         };
         let today = self.now().day();
@@ -295,13 +348,5 @@ impl Engine {
         self.fetches.repairs.insert((who.clone(), row.id, element.version));
         self.fetch_bundle(who, row.id, element.version);
         Ok(())
-    }
-}
-
-/// A device that we hear from before any list named it.
-fn trust_at_first_word(contact: Option<&ContactRow>) -> DeviceTrustCode {
-    match contact {
-        Some(contact) if contact.trust() == crate::tables::TrustCode::Verified => DeviceTrustCode::Undecided,
-        _ => DeviceTrustCode::Tofu,
     }
 }

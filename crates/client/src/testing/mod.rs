@@ -1,5 +1,6 @@
 //! A world in memory for tests: people with engines, one server behind them all, a clock that stands still until told.
 
+mod ghost;
 mod server;
 mod stalling;
 
@@ -24,6 +25,7 @@ use crate::error::{CommandError, EngineError};
 use crate::event::{Content, Event, KeptNotice, Message, MessageId, MessageState};
 use crate::output::{HttpFailure, HttpMethod, HttpOutcome, HttpRequest, Output, SaveFile};
 
+pub(crate) use ghost::Ghost;
 pub(crate) use server::Server;
 use stalling::{Stalled, StallingBackend};
 

@@ -72,6 +72,8 @@ pub(crate) struct Server {
     pub(crate) answers: Vec<Element>,
     /// Presence of clients.
     pub(crate) presences: Vec<Element>,
+    /// The nodes that were asked for, with their owners.
+    pub(crate) asked: Vec<(String, String)>,
     /// Whether XEP-0198 is offered.
     pub(crate) acks: bool,
     /// Whether stanzas are acknowledged, where that is offered.
@@ -103,6 +105,7 @@ impl Server {
             forge_answers_from: Vec::new(),
             answers: Vec::new(),
             presences: Vec::new(),
+            asked: Vec::new(),
             acks: true,
             acknowledges: true,
             count: 0,
@@ -389,6 +392,7 @@ impl Server {
                 Ok(PubSubAnswer::Published { node, id }.to_element())
             }
             PubSub::Items { node, ids, .. } => {
+                self.asked.push((owner.as_str().to_owned(), node.clone()));
                 if let Some((_, condition)) = self.failing_nodes.iter().find(|(failing, _)| *failing == node) {
                     return Err(*condition);
                 }

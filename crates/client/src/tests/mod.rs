@@ -12,6 +12,7 @@ mod own_devices;
 mod people;
 mod repair;
 mod trust;
+mod whose_words;
 
 #[test]
 fn an_engine_and_its_futures_move_between_threads() {
