@@ -1,6 +1,7 @@
 //! [`StartError`]: why a broker does not start, and what a person can do about it.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 use net::identity::IdentityError;
@@ -8,6 +9,8 @@ use net::listen::BindError;
 use net::verify::VerifyError;
 use store::StoreError;
 use store::keys::KeysError;
+
+use crate::config::unreadable_because;
 
 /// Why a broker does not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,13 @@ pub enum StartError {
         /// What is wrong.
         error: KeysError,
     },
+    /// The key file has opened data before, and there is none in the data directory.
+    DataMissing {
+        /// The data directory.
+        data: PathBuf,
+        /// The key file.
+        key_file: PathBuf,
+    },
     /// The data directory.
     Store {
         /// Where it is; nothing when the data is in memory.
@@ -47,6 +57,8 @@ pub enum StartError {
     Unreadable {
         /// Which one.
         path: PathBuf,
+        /// What the system says.
+        kind: io::ErrorKind,
     },
     /// The additional authorities for federation cannot be used.
     Authorities(VerifyError),
@@ -68,6 +80,7 @@ impl StartError {
             Self::DomainFixed { .. } => "domain_fixed",
             Self::Bind(_) => "port",
             Self::Keys { .. } => "key_file",
+            Self::DataMissing { .. } => "data_missing",
             Self::Store { .. } => "store",
             Self::Identity { .. } | Self::Authorities(_) => "certificate",
             Self::Unreadable { .. } => "unreadable",
@@ -88,7 +101,12 @@ impl StartError {
             Self::Store { path: None, error } => error.what_happened().to_owned(),
             Self::Identity { path: Some(path), error } => format!("{}: {error}", path.display()),
             Self::Identity { path: None, error } => error.to_string(),
-            Self::Unreadable { path } => format!("{} cannot be read", path.display()),
+            Self::Unreadable { path, kind } => format!("{} {}", path.display(), unreadable_because(*kind)),
+            Self::DataMissing { data, key_file } => format!(
+                "{} holds no data, but the key file {} has been used with data before",
+                data.display(),
+                key_file.display()
+            ),
             Self::Authorities(error) => format!("the additional authorities cannot be used: {error}"),
             Self::BadPeer => "a link in the list of peers is not a peer link".to_owned(),
             Self::AdminSocket { path } => format!("the socket {} cannot be made", path.display()),
@@ -106,8 +124,18 @@ impl StartError {
             }
             Self::Keys { error, .. } => error.what_to_do().to_owned(),
             Self::Store { error, .. } => error.what_to_do().to_owned(),
+            Self::DataMissing { key_file, .. } => format!(
+                "Nothing was changed. Is a volume not mounted? Mount it, or put the data back from a backup, and start \
+                 again. For a new, empty broker move the key file away first: mv {0} {0}.old",
+                key_file.display()
+            ),
             Self::Identity { .. } => "Check the certificate and its private key.".to_owned(),
-            Self::Unreadable { .. } => "Check the path and its permissions.".to_owned(),
+            Self::Unreadable { kind, .. } => match kind {
+                io::ErrorKind::PermissionDenied => {
+                    "Give the user that runs the broker the right to read it, and to enter its directory.".to_owned()
+                }
+                _ => "Check the path in the settings.".to_owned(),
+            },
             Self::Authorities(_) => "Check the file that [federation] ca_file names.".to_owned(),
             Self::BadPeer => "Copy it again from the other broker: `waxwingd status` there shows it.".to_owned(),
             Self::AdminSocket { .. } => {

@@ -38,6 +38,8 @@ pub enum KeysError {
     DiskFull,
     /// The place cannot be written to; the old file, if there was one, is unchanged.
     ReadOnly,
+    /// The file is there, and this user may not read it.
+    NoAccess,
     /// The machine refused in another way.
     Io(io::ErrorKind),
 }
@@ -57,6 +59,7 @@ impl KeysError {
             Self::Content(_) => "the key file has parameters that are not accepted",
             Self::DiskFull => "the disk is full; the key file was not written",
             Self::ReadOnly => "the key file cannot be written here",
+            Self::NoAccess => "the key file may not be read by this user",
             Self::Io(_) => "the machine refused to read or write the key file",
         }
     }
@@ -74,6 +77,9 @@ impl KeysError {
             Self::Content(_) => "Put back your copy of it.",
             Self::DiskFull => "Free some space on that disk.",
             Self::ReadOnly => "Make its directory writable for this user.",
+            Self::NoAccess => {
+                "Run this as the user who owns the file, or give the file to the user who runs this (chown)."
+            }
             Self::Io(_) => "Check the disk and the system log.",
         }
     }
@@ -112,7 +118,7 @@ impl From<io::Error> for KeysError {
 /// [`KeysError::Missing`], [`KeysError::Exposed`], [`KeysError::InsideData`], [`KeysError::Content`] or another.
 pub fn read(path: &Path, data_directory: &Path) -> Result<KeyFile, KeysError> {
     require_outside(path, data_directory)?;
-    let file = File::open(path)?;
+    let file = File::open(path).map_err(unreadable)?;
     // Asked of the open file, so that it cannot be exchanged between the question and the reading.
     let metadata = file.metadata()?;
     if private_file::is_exposed(&metadata) {
@@ -122,7 +128,7 @@ pub fn read(path: &Path, data_directory: &Path) -> Result<KeyFile, KeysError> {
         return Err(KeyFileError::Damaged.into());
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_FILE_BYTES).unwrap_or(0)));
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(KeyFile::parse(&bytes)?)
 }
 
@@ -176,6 +182,15 @@ pub fn read_or_create(
         // Read back in both cases, so that everybody uses what is on the disk.
         Ok(()) | Err(KeysError::Exists) => read(path, data_directory),
         Err(error) => Err(error),
+    }
+}
+
+/// The meaning of a refusal while reading: nothing was to be written.
+fn unreadable(error: io::Error) -> KeysError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => KeysError::NoAccess,
+        io::ErrorKind::IsADirectory => KeyFileError::Damaged.into(),
+        _ => error.into(),
     }
 }
 

@@ -231,6 +231,13 @@ impl From<crate::Addresses> for PortsLine {
     }
 }
 
+impl From<crate::Ports> for PortsLine {
+    fn from(ports: crate::Ports) -> Self {
+        let crate::Ports { client, client_tls, server, server_tls, https } = ports;
+        Self { client, client_tls, server, server_tls, https }
+    }
+}
+
 /// A broker that is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerLine {

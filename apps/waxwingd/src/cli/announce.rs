@@ -32,6 +32,8 @@ pub(super) struct Scene {
     pub(super) has_public_certificate: bool,
     /// The data is older than when it last ran.
     pub(super) is_rolled_back: bool,
+    /// What is wrong with the certificate that the settings name.
+    pub(super) certificate_trouble: Option<String>,
     /// Where the key file is; nothing when all is in memory.
     pub(super) key_file: Option<String>,
 }
@@ -122,11 +124,17 @@ fn running(scene: &Scene) -> String {
     format!("Waxwing broker {} is running{accounts}.{stop}", scene.domain)
 }
 
-fn attention(scene: &Scene) -> Option<String> {
-    scene.is_rolled_back.then(|| {
-        "Attention: the data is older than when this broker last ran. Was a backup put back? What came after it is missing."
-            .to_owned()
-    })
+fn attention(scene: &Scene) -> Vec<String> {
+    let mut attention = Vec::new();
+    if scene.is_rolled_back {
+        let older = "Attention: the data is older than when this broker last ran. Was a backup put back? What came \
+                     after it is missing.";
+        attention.push(older.to_owned());
+    }
+    if let Some(trouble) = &scene.certificate_trouble {
+        attention.push(format!("Attention: {trouble}."));
+    }
+    attention
 }
 
 fn more(scene: &Scene) -> Option<String> {
@@ -192,6 +200,7 @@ mod tests {
             is_name_open: true,
             has_public_certificate: false,
             is_rolled_back: false,
+            certificate_trouble: None,
             key_file: Some("/home/operator/.config/waxwingd/wxkeys.cbor".into()),
         }
     }
@@ -233,12 +242,15 @@ mod tests {
         let service = Scene { invite: None, is_service: true, ..first.clone() };
         let memory = Scene { key_file: None, invite: None, accounts: 1, ..first.clone() };
         let put_back = Scene { is_rolled_back: true, accounts: 1, invite: None, ..first.clone() };
+        let trouble = "no public authority vouches for the certificate, and apps refuse it";
+        let untrusted = Scene { certificate_trouble: Some(trouble.into()), ..later.clone() };
         let said = [
             ("first start", up(&first)),
             ("later start", up(&later)),
             ("service, first start", up(&service)),
             ("in memory", up(&memory)),
             ("backup put back", up(&put_back)),
+            ("certificate of nobody", up(&untrusted)),
             ("invite", invite(&invite_line("north.example", "192.168.1.5:5223"), 1, false)),
         ];
         let text: String = said.iter().map(|(when, text)| format!("## {when}\n\n{text}\n")).collect();

@@ -17,7 +17,10 @@ pub(super) fn run(
 ) -> Result<ExitCode, Failure> {
     let checks = if std::os::unix::net::UnixStream::connect(crate::admin::socket(&places.data)).is_ok() {
         match ask_running(places, Command::Doctor { domain })? {
-            Done::Checks(checks) => checks,
+            Done::Checks(mut checks) => {
+                checks.insert(0, file(settings()));
+                checks
+            }
             _ => return Err(Failure::new("the broker did not answer the question")),
         }
     } else {
@@ -26,6 +29,16 @@ pub(super) fn run(
     print::checks(&checks, json);
     let is_bad = checks.iter().any(|check| check.state == State::Bad);
     Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether the next start could use the settings; the running broker read them when it started.
+fn file(settings: Result<Settings, Failure>) -> Check {
+    match settings {
+        Ok(_) => {
+            Check::good("settings", "they can be read, and every value can work; changes count from the next start")
+        }
+        Err(failure) => Check::bad("settings", failure.what, failure.todo),
+    }
 }
 
 fn stopped(places: &Places, settings: impl FnOnce() -> Result<Settings, Failure>) -> Result<Vec<Check>, Failure> {

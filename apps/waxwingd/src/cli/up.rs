@@ -144,6 +144,9 @@ async fn scene(
         is_name_open: facts.is_name_open,
         has_public_certificate: facts.has_public_certificate,
         is_rolled_back: facts.found == Found::RolledBack,
+        certificate_trouble: facts
+            .certificate_trouble
+            .map(|trouble| crate::server::certificate::trouble_in_words(trouble, &facts.domain).0),
         key_file: match storage {
             Storage::Memory => None,
             Storage::Directories { keys, .. } => Some(disk::key_file(keys).display().to_string()),

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use broker::rate::Rate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{DAY_SECONDS, days};
 use crate::settings::Settings;
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct LimitsSection {
     /// 0 means no bound.

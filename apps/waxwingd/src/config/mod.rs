@@ -4,13 +4,15 @@
 //! (a test compares). Paths are relative to the file.
 
 mod limits;
+mod ranges;
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use xep::policy::E2eePolicy;
 
 use crate::settings::{CertificateFiles, FederationSettings, Ports, RegistrationSettings, Settings};
@@ -24,6 +26,8 @@ pub enum ConfigError {
     Unreadable {
         /// Which one.
         path: PathBuf,
+        /// What the system says.
+        kind: io::ErrorKind,
     },
     /// The settings file is not as it should be.
     Malformed {
@@ -32,12 +36,35 @@ pub enum ConfigError {
         /// Where and why, in the words of the parser.
         why: String,
     },
+    /// Settings have values that cannot work.
+    CannotWork {
+        /// The file.
+        path: PathBuf,
+        /// Each with its name and what is allowed.
+        problems: Vec<String>,
+    },
+}
+
+/// Why a file cannot be read, in words that go after its name.
+#[must_use]
+pub fn unreadable_because(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => "does not exist",
+        io::ErrorKind::PermissionDenied => "may not be read by this user",
+        io::ErrorKind::IsADirectory => "is a directory",
+        io::ErrorKind::InvalidData => "is not text",
+        _ => "cannot be read: check the disk",
+    }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable { path } => write!(f, "{} cannot be read", path.display()),
+            Self::Unreadable { path, kind } => write!(f, "{} {}", path.display(), unreadable_because(*kind)),
+            Self::CannotWork { path, problems } => match problems.as_slice() {
+                [problem] => write!(f, "{}: {problem}", path.display()),
+                problems => write!(f, "{}:\n  {}", path.display(), problems.join("\n  ")),
+            },
             Self::Malformed { path, why } => write!(f, "{}: {}", path.display(), why.trim_end()),
         }
     }
@@ -46,7 +73,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// The whole file.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
     domain: Option<String>,
@@ -61,7 +88,7 @@ struct File {
     limits: LimitsSection,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PortsSection {
     client: u16,
@@ -78,14 +105,14 @@ impl Default for PortsSection {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CertificateSection {
     chain: PathBuf,
     key: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Policy {
     #[default]
@@ -94,13 +121,13 @@ enum Policy {
     Off,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct E2eeSection {
     policy: Policy,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct LoginSection {
     scram_iterations: u32,
@@ -112,7 +139,7 @@ impl Default for LoginSection {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RegistrationSection {
     open: bool,
@@ -130,7 +157,7 @@ impl Default for RegistrationSection {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct FederationSection {
     enabled: bool,
@@ -160,14 +187,19 @@ fn days(count: u64) -> Duration {
 ///
 /// [`ConfigError`] names the file, the line and what is wrong with it.
 pub fn read(path: &Path, settings: &mut Settings) -> Result<(), ConfigError> {
-    let unreadable = |path: &Path| ConfigError::Unreadable { path: path.to_path_buf() };
-    let text = std::fs::read_to_string(path).map_err(|_| unreadable(path))?;
+    let unreadable =
+        |path: &Path, error: &io::Error| ConfigError::Unreadable { path: path.to_path_buf(), kind: error.kind() };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     let file: File = toml::from_str(&text)
         .map_err(|error| ConfigError::Malformed { path: path.to_path_buf(), why: error.to_string() })?;
+    let problems = ranges::problems(&file);
+    if !problems.is_empty() {
+        return Err(ConfigError::CannotWork { path: path.to_path_buf(), problems });
+    }
     let directory = path.parent().unwrap_or(Path::new(""));
     if let Some(ca_file) = &file.federation.ca_file {
         let ca_file = directory.join(ca_file);
-        let pem = std::fs::read_to_string(&ca_file).map_err(|_| unreadable(&ca_file))?;
+        let pem = std::fs::read_to_string(&ca_file).map_err(|error| unreadable(&ca_file, &error))?;
         settings.federation.authorities_pem = Some(pem);
     }
     file.apply(directory, settings);

@@ -35,6 +35,83 @@ fn the_example_shows_every_setting() {
     assert_eq!(shown.len(), 10, "every field of the file itself");
 }
 
+/// What stands above each setting, in `#` lines and behind it.
+fn explanations() -> Vec<(String, String)> {
+    let (mut section, mut words, mut found) = (String::new(), String::new(), Vec::new());
+    for line in EXAMPLE.lines() {
+        let bare = line.strip_prefix('#').unwrap_or(line);
+        if line.is_empty() {
+            words.clear();
+        } else if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+            words.clear();
+        } else if let Some(text) = line.strip_prefix("# ") {
+            words = format!("{words} {text}");
+        } else if let Some((name, value)) = bare.split_once(" = ") {
+            let behind = value.split_once(" # ").map_or("", |(_, words)| words);
+            let name = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
+            found.push((name, format!("{words} {behind}").trim().to_owned()));
+            words.clear();
+        }
+    }
+    found
+}
+
+#[test]
+fn the_example_explains_every_setting_with_its_range() {
+    let explained = explanations();
+    let words = |name: &str| explained.iter().find(|(known, _)| known == name).map(|(_, words)| words.as_str());
+    for (name, words) in &explained {
+        assert!(words.split(' ').count() >= 3, "{name} has no explanation");
+    }
+    for (name, _) in ranges::numbers(&File::default()) {
+        let range = ranges::RANGES.iter().find(|range| range.name == name);
+        let range = range.unwrap_or_else(|| panic!("{name} has no range"));
+        let words = words(&name).unwrap_or_else(|| panic!("{name} is not in the example"));
+        if !name.starts_with("ports.") {
+            assert!(
+                words.contains(&format!("({})", range.words())),
+                "{name}: ({}) is missing in: {words}",
+                range.words()
+            );
+        }
+    }
+    for range in ranges::RANGES {
+        assert!(ranges::numbers(&File::default()).iter().any(|(name, _)| name == range.name), "{} is none", range.name);
+    }
+}
+
+#[test]
+fn what_cannot_work_is_named_with_what_is_allowed() {
+    let problems = |text: &str| ranges::problems(&toml::from_str(text).expect("well-formed"));
+    for (text, words) in [
+        ("[login]\nscram_iterations = 1", "[login] scram_iterations is 1, and must be 4096 to 1000000"),
+        ("[login]\nscram_iterations = 4294967295", "must be 4096 to 1000000"),
+        ("[registration]\ninvite_days = 0", "[registration] invite_days is 0, and must be 1 to 365"),
+        ("[limits]\nnew_domain_divisor = 0", "[limits] new_domain_divisor is 0, and must be 1 to 1000"),
+        ("[limits]\nclient_bytes_per_second = 1", "must be 4096 to 1073741824, or 0 for no bound"),
+        ("[limits]\noffline_days = 18446744073709", "offline_days"),
+        ("[limits]\nupload_bytes = 3000000000", "more than upload_bytes_per_day"),
+        ("[ports]\nclient = 5269", "[ports] client and [ports] server are both 5269"),
+        ("domain = \"192.0.2.1\"", "domain is"),
+        ("announce = [\"good.example\", \"no host!\"]", "\"no host!\""),
+        ("[registration]\nreserved_names = [\"a@b\"]", "\"a@b\""),
+        ("[federation]\ndeny = [\"Bad.Example\"]", "write it as \"bad.example\""),
+        ("[federation]\nallow = [\"@\"]", "not a domain"),
+        ("[federation]\npeers = [\"xmpp:north.example\"]", "link 1 is not a peer link"),
+    ] {
+        let found = problems(text);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].contains(words), "{text}: {found:?}");
+    }
+    for fine in
+        ["", "[limits]\npre_auth_per_network = 0\nclient_stanzas_per_second = 0", "[ports]\nclient = 0\nhttps = 0"]
+    {
+        assert_eq!(problems(fine), Vec::<String>::new(), "{fine}");
+    }
+    assert_eq!(problems("[login]\nscram_iterations = 1\n[registration]\ninvite_days = 0").len(), 2, "all at once");
+}
+
 #[test]
 fn mistakes_are_named_with_their_line() {
     let directory = std::env::temp_dir().join(format!("waxwingd-config-{}", std::process::id()));

@@ -54,10 +54,30 @@ async fn dial(shared: Arc<Shared>, request: DialRequest, token: Token) {
 }
 
 /// Connects to a domain: at the addresses of a known peer and to its key only, otherwise where DNS says.
-pub(crate) async fn reach(shared: &Shared, domain: &str, known: Option<&KnownPeer>) -> Result<Link, DialFailure> {
+async fn reach(shared: &Shared, domain: &str, known: Option<&KnownPeer>) -> Result<Link, DialFailure> {
+    try_reach(shared, domain, known).await.map_err(|error| match &error {
+        NotReached::NotPermitted => DialFailure::NotFound,
+        NotReached::TimedOut => DialFailure::Timeout,
+        NotReached::Failed(error) => failure(error),
+    })
+}
+
+/// Why a domain was not reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotReached {
+    /// The settings forbid it.
+    NotPermitted,
+    /// It took too long.
+    TimedOut,
+    /// Everything was tried.
+    Failed(DialError),
+}
+
+/// As [`reach`], and says precisely why not.
+pub(crate) async fn try_reach(shared: &Shared, domain: &str, known: Option<&KnownPeer>) -> Result<Link, NotReached> {
     let is_permitted = shared.federation.is_enabled && (known.is_some() || shared.federation.permits(domain));
     if !is_permitted {
-        return Err(DialFailure::NotFound);
+        return Err(NotReached::NotPermitted);
     }
     let mut target = Target::new(domain, Service::Server);
     let mut tls = shared.dial_tls.clone();
@@ -69,7 +89,7 @@ pub(crate) async fn reach(shared: &Shared, domain: &str, known: Option<&KnownPee
     }
     let connecting = shared.dialler.connect_link(&target, &tls, Some(&shared.broker.config.domain));
     let linked = tokio::time::timeout(shared.broker.config.limits.server_dial, connecting).await;
-    linked.map_err(|_| DialFailure::Timeout)?.map_err(|error| failure(&error))
+    linked.map_err(|_| NotReached::TimedOut)?.map_err(NotReached::Failed)
 }
 
 /// Says to the senders whether waiting could have helped.

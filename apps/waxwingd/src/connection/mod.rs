@@ -13,6 +13,7 @@ mod web;
 
 use broker::Broker;
 use net::dial::Dialler;
+use net::dns::Names;
 use net::tls::{ClientTls, ServerTls};
 use xmpp::stream::{DomainCheck, TlsFacts};
 
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) https_tls: ServerTls,
     pub(crate) dial_tls: ClientTls,
     pub(crate) dialler: Dialler,
+    /// The name servers that are asked.
+    pub(crate) names: Names,
     pub(crate) federation: FederationSettings,
     pub(crate) tap: Option<Tap>,
     pub(crate) stopping: Stopping,

@@ -3,7 +3,9 @@
 //! The key is made once and stays, so that the pin in links stays good over every renewal. Both private keys are rows of
 //! the sealed store and never files: whoever copies the data directory without the key file has neither.
 
+use net::Service;
 use net::identity::{Identity, IdentityError, OwnCa, generate_key_pem};
+use net::verify::{Trust, VerifyError, verify_chain};
 use prost::Message;
 use store::{Store, StoreError, Table};
 use xmpp::time::Timestamp;
@@ -98,9 +100,11 @@ impl IdentityRow {
 }
 
 /// Reads a public certificate.
-pub(super) fn read_files(files: &CertificateFiles) -> Result<Identity, StartError> {
+pub(crate) fn read_files(files: &CertificateFiles) -> Result<Identity, StartError> {
     let read = |path: &std::path::Path| {
-        std::fs::read_to_string(path).map_err(|_| StartError::Unreadable { path: path.to_path_buf() })
+        let unreadable =
+            |error: std::io::Error| StartError::Unreadable { path: path.to_path_buf(), kind: error.kind() };
+        std::fs::read_to_string(path).map_err(unreadable)
     };
     let (chain, key) = (read(&files.chain)?, read(&files.key)?);
     Identity::from_pem(&chain, &key).map_err(|error| {
@@ -110,6 +114,36 @@ pub(super) fn read_files(files: &CertificateFiles) -> Result<Identity, StartErro
         };
         StartError::Identity { path: Some(at_fault.clone()), error }
     })
+}
+
+/// Why apps that do not know the broker will not believe a certificate; nothing when they will.
+pub(crate) fn trouble(identity: &Identity, domain: &str, trust: &Trust, now: Timestamp) -> Option<VerifyError> {
+    let chain: Vec<&[u8]> = identity.chain().collect();
+    verify_chain(&chain, domain, Service::Client, trust, now).err()
+}
+
+/// The same in words: what is wrong, and what to do.
+pub(crate) fn trouble_in_words(trouble: VerifyError, domain: &str) -> (String, &'static str) {
+    let renew = "Renew it where it was issued; the files are read again every six hours and at the start.";
+    match trouble {
+        VerifyError::Expired => ("the certificate has expired, and apps refuse it".to_owned(), renew),
+        VerifyError::NotYetValid => (
+            "the certificate is not valid yet, and apps refuse it".to_owned(),
+            "Check the clock of this machine: timedatectl",
+        ),
+        VerifyError::WrongName => (
+            format!("the certificate does not name {domain}, and apps refuse it"),
+            "Get a certificate for this domain, or remove [certificate] from the settings.",
+        ),
+        VerifyError::UnknownIssuer => (
+            "no public authority vouches for the certificate, and apps refuse it unless they come by a link".to_owned(),
+            "Is `chain` the full chain (fullchain.pem), and not only the certificate itself or one signed by yourself?",
+        ),
+        other => (
+            format!("apps refuse the certificate: {other}"),
+            "Get a certificate for servers from a public authority, with the full chain.",
+        ),
+    }
 }
 
 #[cfg(test)]

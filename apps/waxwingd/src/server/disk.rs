@@ -32,9 +32,16 @@ pub(super) async fn open(storage: &Storage, random: Arc<dyn Random>) -> Result<(
         Storage::Directories { data, keys } => {
             let at_key_file = |error| StartError::Keys { path: key_file(keys), error };
             let at_data = |error| StartError::Store { path: Some(data.clone()), error };
+            // Before anything is made: a volume that is not mounted must stay as empty as it is.
+            if !database_exists(data) {
+                refuse_if_used(data, keys)?;
+            }
             // The database comes first: a data directory that cannot be used must not leave a key file behind.
             let backend = SqliteBackend::open(&data.join(DATABASE)).map_err(|error| at_data(error.into()))?;
             let is_new = backend.scan(KeyRange::all(), 1).await.map_err(|error| at_data(error.into()))?.is_empty();
+            if is_new {
+                refuse_if_used(data, keys)?;
+            }
             let file = read_keys(keys, data, is_new, &*random).map_err(at_key_file)?;
             let master = file.open_unattended().map_err(|error| at_key_file(error.into()))?;
             let store = Store::open(Arc::new(backend), master, file.instance, random).await.map_err(at_data)?;
@@ -42,6 +49,22 @@ pub(super) async fn open(storage: &Storage, random: Arc<dyn Random>) -> Result<(
             let found = advance_generation(&store, file, keys, data).await?;
             Ok((store, found))
         }
+    }
+}
+
+/// Tells whether there is a database; an empty file is none.
+pub(crate) fn database_exists(data: &Path) -> bool {
+    data.join(DATABASE).metadata().is_ok_and(|file| file.len() > 0)
+}
+
+/// Refuses to begin anew beside a key file that has opened data before: that data is elsewhere, most often on a volume
+/// that is not mounted. A new broker under the same name would turn everybody away, and its backup replace the true one.
+pub(crate) fn refuse_if_used(data: &Path, keys: &Path) -> Result<(), StartError> {
+    let path = key_file(keys);
+    match keys::read(&path, data) {
+        Ok(file) if file.generation > 0 => Err(StartError::DataMissing { data: data.to_path_buf(), key_file: path }),
+        Ok(_) | Err(KeysError::Missing) => Ok(()),
+        Err(error) => Err(StartError::Keys { path, error }),
     }
 }
 

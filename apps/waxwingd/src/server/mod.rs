@@ -1,6 +1,6 @@
 //! [`Server`]: a running broker, from its settings to the last byte of its shutdown.
 
-mod certificate;
+pub(crate) mod certificate;
 pub mod disk;
 mod housekeeping;
 mod links;
@@ -19,6 +19,7 @@ use broker::Broker;
 use broker::invites::{InviteError, Spec};
 use net::certificate::Pin;
 use net::identity::ReloadableIdentity;
+use net::verify::VerifyError;
 use xmpp::time::Timestamp;
 
 use crate::admin;
@@ -84,8 +85,12 @@ pub struct Facts {
     pub pin: Pin,
     /// Where it listens.
     pub addresses: Addresses,
-    /// A public authority vouches for it, as the settings say.
+    /// An authority that clients know vouches for it.
     pub has_public_certificate: bool,
+    /// Why clients will not believe the certificate that the settings name.
+    pub certificate_trouble: Option<VerifyError>,
+    /// The domain was given, and is not a name that the broker has made up.
+    pub is_public_name: bool,
     /// The certificate of its own authority, in PEM.
     pub ca_pem: String,
     /// The link that `peer add` on another broker takes.

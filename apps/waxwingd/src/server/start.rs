@@ -36,8 +36,11 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
     let accounts = store.list(ACCOUNTS, ACCOUNTS_OWNER).await.map_err(|error| store_error(&settings, error))?;
     let is_name_open = accounts.is_empty();
     let row = own_identity(&store, &settings, is_name_open, env.now()).await?;
-    let has_public_certificate = files_identity.is_some();
+    let is_from_files = files_identity.is_some();
     let identity = files_identity.map_or_else(|| row.identity(), Ok).map_err(identity_error)?;
+    // Links may leave out the pin only where clients will believe the certificate without it.
+    let certificate_trouble = certificate::trouble(&identity, &row.domain, &trust, env.now());
+    let has_public_certificate = is_from_files && certificate_trouble.is_none();
     let pin = identity.pin();
     let listeners = Listeners::bind(&settings).await?;
     let addresses = listeners.addresses();
@@ -63,6 +66,8 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
         pin,
         addresses,
         has_public_certificate,
+        certificate_trouble: certificate_trouble.filter(|_| is_from_files),
+        is_public_name: row.is_public_name,
         ca_pem: row.ca_pem,
         peer_link,
         is_name_open,
@@ -86,7 +91,8 @@ fn shared(broker: Broker, settings: &Settings, identity: &Arc<ReloadableIdentity
         server_tls: tls(Purpose::XmppServers).with_peer_trust(trust.clone(), Routes::default()),
         https_tls: tls(Purpose::Https),
         dial_tls: ClientTls::new(net::Service::Server, trust).with_identity(Arc::clone(identity)),
-        dialler: Dialler::direct(names),
+        dialler: Dialler::direct(names.clone()),
+        names,
         federation: settings.federation.clone(),
         tap: settings.danger_tap.clone(),
         stopping: Stopping::default(),

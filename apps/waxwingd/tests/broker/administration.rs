@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 
+use net::testing::DnsResponder;
+
 use crate::person::{Person, Way, message};
 use crate::scratch::Scratch;
 
@@ -91,15 +93,20 @@ fn programs_are_told_in_json_also_what_went_wrong() {
 
 #[tokio::test]
 async fn peers_are_added_listed_and_removed_while_the_broker_runs() {
+    let dns = DnsResponder::start(([127, 0, 0, 1], 0).into()).expect("a free port");
     let (first, second) = (Scratch::new(), Scratch::new());
-    first.write_settings();
-    second.write_settings();
+    for scratch in [&first, &second] {
+        scratch.write_settings();
+        scratch.add_settings(&format!("[federation]\ndns = \"{}\"\n", dns.address()));
+    }
     let (north, south) = (first.up(&["--domain", "north.example"]), second.up(&["--domain", "south.example"]));
     assert!(said(&first, &["peer", "list"]).contains("No other broker"));
     said(&first, &["peer", "add", south.text("/peer_link")]);
     said(&second, &["peer", "add", north.text("/peer_link")]);
     assert!(said(&first, &["peer", "list"]).starts_with("south.example  at 127.0.0.1:"));
-    assert!(said(&first, &["doctor", "south.example"]).contains("each side accepts the other"));
+    // DNS knows nothing, so not everything is good
+    let doctor = String::from_utf8(first.run(&["doctor", "south.example"]).stdout).expect("text");
+    assert!(doctor.contains("each side accepts the other"), "{doctor}");
 
     let mut alice = Person::register(&Way::of_link(north.text("/invite/link")), "alice", "correct horse").await;
     let mut bob = Person::register(&Way::of_link(south.text("/invite/link")), "bob", "battery staple").await;
@@ -128,7 +135,24 @@ fn verbs_without_a_broker_say_so_and_doctor_looks_all_the_same() {
     assert!(stopped.contains("does not exist yet and can be made"), "{stopped}");
     let broker = scratch.up(&[]);
     let running = said(&scratch, &["doctor"]);
-    for check in ["ports", "certificate", "clock", "store", "key file", "core dumps"] {
+    for check in [
+        "ports",
+        "clock",
+        "descriptors",
+        "core dumps",
+        "certificate names",
+        "certificate authority",
+        "certificate expiry",
+        "data directory",
+        "disk space",
+        "key file",
+        "database",
+        "store",
+        "history",
+        "DNS",
+        "registration",
+        "federation",
+    ] {
         assert!(running.contains(&format!("good     {check}: ")), "{check}: {running}");
     }
     assert!(said(&scratch, &["ca", "export"]).starts_with("-----BEGIN CERTIFICATE-----"));

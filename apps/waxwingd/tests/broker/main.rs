@@ -2,6 +2,7 @@
 
 mod administration;
 mod dependencies;
+mod diagnoses;
 mod dns;
 mod limits;
 mod person;

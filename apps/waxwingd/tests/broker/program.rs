@@ -241,7 +241,7 @@ fn an_older_copy_of_the_data_is_noticed() {
     assert_eq!(broker.ready["rolled_back"], true, "{}", broker.line);
     let doctor = scratch.run(&["doctor"]);
     let words = String::from_utf8(doctor.stdout).expect("text");
-    assert!(words.contains("warning  store: the data is older"), "{words}");
+    assert!(words.contains("warning  history: the data is older"), "{words}");
     broker.terminate();
 }
 

@@ -81,6 +81,17 @@ impl SqliteBackend {
         Ok(Self { readers, writer, group_commits, _lock: lock })
     }
 
+    /// Has SQLite look for damage in the file at `path`, also while it is in use; reads all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError::Damaged`], or why the file cannot be read.
+    pub fn quick_check(path: &Path) -> Result<(), BackendError> {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict == "ok" { Ok(()) } else { Err(BackendError::Damaged) }
+    }
+
     /// How many times the disk was synced for commits since this was opened; batches that came together share one.
     pub fn group_commit_count(&self) -> u64 {
         self.group_commits.load(Ordering::Relaxed)
