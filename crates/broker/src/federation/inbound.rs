@@ -15,6 +15,7 @@ use super::{Question, Verdicts};
 use crate::core::Place;
 use crate::environment::Wake;
 use crate::mailbox::{Bounds, Mailbox};
+use crate::pipeline::Origin;
 use crate::route::{self, MessageType, Stanza};
 use crate::session::{Output, Then};
 use crate::settle::{Sender, Ticket, Unsettled};
@@ -201,7 +202,13 @@ impl InboundSession {
         self.read_pause = self.core.federation.rates.charge(from.domainpart(), self.core.env.moment());
         let for_clients = |splice: Splice| splice.to_stream(ns::CLIENT);
         let is_message = frame.name() == "message";
-        let judged = if is_message { pipeline::message(&self.core, frame, for_clients) } else { Ok(frame.clone()) };
+        let frame = &route::prepared(frame, Some(&from), Some(&to));
+        let parties = (&from, &to);
+        let judged = match frame.name() {
+            "message" => pipeline::message(&self.core, frame, parties, Origin::Server, for_clients),
+            "presence" => Ok(pipeline::true_words(&self.core, frame, frame.splice(), parties, Origin::Server).finish()),
+            _ => Ok(frame.clone()),
+        };
         let judged = match judged {
             // the broker does not relay between other servers
             Ok(_) if matches!(self.core.place(&to), Place::Remote(_)) => Err(StanzaError::new(Condition::ItemNotFound)),
@@ -213,8 +220,8 @@ impl InboundSession {
                 let waiting = self.acks.then_some(&self.mailbox);
                 return route::message(&self.core, Stanza { frame: judged, from, to }, message_type, waiting).await;
             }
-            Ok(_) => {
-                let frame = for_clients(frame.splice()).finish();
+            Ok(judged) => {
+                let frame = for_clients(judged.splice()).finish();
                 route::route(&self.core, Stanza { frame, from, to }, None).await;
             }
             Err(error) => {

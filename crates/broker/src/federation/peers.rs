@@ -46,7 +46,7 @@ impl Core {
         }
     }
 
-    pub(super) fn is_own_domain(&self, domain: &str) -> bool {
+    pub(crate) fn is_own_domain(&self, domain: &str) -> bool {
         let own = self.config.domain.as_str();
         let service = domain.strip_suffix(own).and_then(|rest| rest.strip_suffix('.'));
         domain == own || service.is_some_and(|service| self.config.services.iter().any(|s| s == service))

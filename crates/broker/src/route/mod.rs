@@ -50,6 +50,17 @@ pub(crate) async fn route(core: &Core, stanza: Stanza, waiting: Waiting<'_>) -> 
     None
 }
 
+/// Writes the addresses of a stanza in their prepared form, as they are sent on (RFC 7622 §4), where they were not.
+pub(crate) fn prepared(frame: &Frame, from: Option<&Jid>, to: Option<&Jid>) -> Frame {
+    let is_other = |name, jid: &&Jid| frame.attr(name).is_some_and(|text| text != jid.as_str());
+    let (from, to) = (from.filter(|jid| is_other("from", jid)), to.filter(|jid| is_other("to", jid)));
+    if from.is_none() && to.is_none() {
+        return frame.clone(); // nearly always: bytes are shared
+    }
+    let splice = from.into_iter().fold(frame.splice(), |splice, from| splice.set_attr("from", from.as_str()));
+    to.into_iter().fold(splice, |splice, to| splice.set_attr("to", to.as_str())).finish()
+}
+
 /// Routes a stanza that the broker itself has made; its addresses are set. Addresses that are none send it nowhere.
 pub async fn send(core: &Core, element: &Element) {
     let address = |name| element.attr(name).and_then(|text| Jid::parse(text).ok());

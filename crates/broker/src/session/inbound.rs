@@ -7,7 +7,7 @@ use xmpp::stanza::{Condition, StanzaError, may_bounce, reply_error};
 use xmpp::xml::{Element, Frame, Splice};
 
 use super::{ClientSession, Phase};
-use crate::pipeline;
+use crate::pipeline::{self, Origin};
 use crate::route::{self, MessageType, Stanza};
 use crate::settle::Ticket;
 
@@ -34,6 +34,7 @@ impl ClientSession {
             self.refuse(&frame, Condition::JidMalformed);
             return None;
         };
+        let frame = route::prepared(&frame, None, to.as_ref());
         // RFC 6120 §8.1.2.1: whatever the client wrote, `from` says who it is
         match frame.name() {
             "presence" => {
@@ -43,7 +44,9 @@ impl ClientSession {
             "message" => {
                 let message_type = MessageType::of(frame.attr("type").as_deref());
                 let stamp = |splice: Splice| splice.set_attr("from", handle.jid.as_str());
-                let frame = match pipeline::message(&self.core, &frame, stamp) {
+                // without `to` it is for the sender's own account (RFC 6120 §10.3.1)
+                let to = to.unwrap_or_else(|| handle.jid.bare().into());
+                let frame = match pipeline::message(&self.core, &frame, (&handle.jid, &to), Origin::Client, stamp) {
                     Ok(frame) => frame,
                     Err(error) => {
                         self.send_error(&frame, &error);
@@ -51,8 +54,6 @@ impl ClientSession {
                         return None;
                     }
                 };
-                // without `to` it is for the sender's own account (RFC 6120 §10.3.1)
-                let to = to.unwrap_or_else(|| handle.jid.bare().into());
                 let stanza = Stanza { frame, from: handle.jid.clone(), to };
                 let waiting = bound.acks.then_some(&handle.mailbox);
                 route::message(&self.core, stanza, message_type, waiting).await
@@ -100,6 +101,10 @@ impl ClientSession {
         let Phase::Bound(bound) = &mut self.phase else { return };
         let handle = Arc::clone(&bound.handle);
         let presence_type = frame.attr("type").map(std::borrow::Cow::into_owned);
+        // to everybody: nobody's server may be spoken for by what it would say of the sender itself
+        let receiver = to.clone().unwrap_or_else(|| handle.jid.bare().into());
+        let parties = (&handle.jid, &receiver);
+        let frame = pipeline::true_words(&self.core, &frame, frame.splice(), parties, Origin::Client).finish();
         match (presence_type.as_deref(), to) {
             (None, None) => {
                 let frame = frame.splice().set_attr("from", handle.jid.as_str()).finish();

@@ -1,5 +1,6 @@
 //! Whole sessions against each other, in memory.
 
+mod addresses;
 mod contention;
 mod crash;
 mod federation;

@@ -10,6 +10,7 @@
 //! apps' settings, not a broker from its users.
 
 pub mod structure;
+pub mod testimony;
 
 #[cfg(test)]
 mod tests;
