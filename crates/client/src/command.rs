@@ -142,6 +142,8 @@ pub enum Command {
         /// The message that carries the offer.
         message: MessageId,
     },
+    /// Lists the messages whose files the user wanted and has not got. Answers `Messages`.
+    WantedFiles,
     /// Reads a conversation, newest last. Answers `Messages`.
     History {
         /// With whom.
@@ -215,6 +217,7 @@ impl fmt::Debug for Command {
             Self::Say { .. } => "Say",
             Self::SendFile { .. } => "SendFile",
             Self::Fetch { .. } => "Fetch",
+            Self::WantedFiles => "WantedFiles",
             Self::History { .. } => "History",
             Self::Inbox(_) => "Inbox",
             Self::MarkRead { .. } => "MarkRead",
@@ -434,8 +437,11 @@ pub enum Outcome {
         /// For a browser, where the server has such a page.
         page: Option<String>,
     },
-    /// The file has been handed out as [`Output::SaveFile`](crate::output::Output::SaveFile).
-    Fetched,
+    /// The file is here: [`Output::SaveFile`](crate::output::Output::SaveFile) has been carried out.
+    Fetched {
+        /// The message that offered it.
+        message: MessageId,
+    },
 }
 
 impl fmt::Debug for Outcome {
@@ -446,7 +452,7 @@ impl fmt::Debug for Outcome {
             Self::PasswordChanged => "PasswordChanged",
             Self::AccountDeleted => "AccountDeleted",
             Self::Invited { .. } => "Invited(<redacted>)",
-            Self::Fetched => "Fetched",
+            Self::Fetched { .. } => "Fetched",
         })
     }
 }

@@ -98,6 +98,7 @@ impl Engine {
         }
         row.greet_token.clone_from(&invitation.token);
         let mut devices = self.device_rows(&who).await?;
+        let server_before = (row.server_pin.clone(), row.server_endpoints.clone());
         row.rely_on(invitation, &mut devices);
         let mut tx = self.store.transaction();
         self.put_contact(&mut tx, &row);
@@ -110,6 +111,9 @@ impl Engine {
         tx.commit().await?;
         self.emit_contact(&row).await?;
         self.advance(&who).await?;
+        if server_before != (row.server_pin.clone(), row.server_endpoints.clone()) {
+            self.files_reachable(&who).await?;
+        }
         Ok(Some(row))
     }
 
@@ -307,6 +311,11 @@ impl Engine {
             }
         }
         tx.delete(&tables::DEVICE_LIST.row(&account, address.as_bytes()));
+        for (key, value) in self.store.list(tables::FETCH, &account).await? {
+            if tables::decode::<tables::FetchRow>(&value)?.contact == address {
+                tx.delete_row(&key);
+            }
+        }
         if let Ok(who) = BareJid::parse(address) {
             self.delete_notices_about(tx, own, &who);
         }

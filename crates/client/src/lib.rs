@@ -27,7 +27,7 @@
 //! | `outbox`, `inbox` | messages out, messages in |
 //! | `retries` | what could not be delivered for now |
 //! | `notices` | what the user must know, until they have seen it |
-//! | `transfers` | files out and in |
+//! | `transfers`, `downloads` | files out, files in |
 //! | `tables` | everything that is remembered |
 //!
 //! `examples/echo_bot.rs` is a whole bot but for its sockets.
@@ -47,6 +47,7 @@ mod contacts;
 mod conversations;
 mod devices;
 pub mod display;
+mod downloads;
 mod encryption;
 pub mod engine;
 mod environment;

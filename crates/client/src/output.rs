@@ -20,7 +20,8 @@ pub enum Output {
     Disconnect,
     /// Make an HTTPS request, then call `handle_http` with the same id.
     Http(HttpRequest),
-    /// Save a file that arrived; its name is safe to use as the last part of a path.
+    /// Save a file that arrived, then call `handle_saved` with the same id: it is complete only then. Its name is safe to use as the last part of a
+    /// path.
     SaveFile(SaveFile),
     /// Write the next generation to the key file, then to the store (security-design §3.5). Once after every start, and
     /// in time before each 256th sending step.
@@ -164,9 +165,15 @@ pub enum HttpFailure {
     TooLarge,
 }
 
+/// Matches what became of a file to its [`SaveFile`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SaveId(pub u64);
+
 /// A received file, decrypted and checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SaveFile {
+    /// Comes back in `handle_saved`.
+    pub id: SaveId,
     /// The message that offered it.
     pub message: MessageId,
     /// A safe file name; a program adds a suffix where the name is taken.

@@ -26,7 +26,7 @@ const ID_PREFIX_MIN: usize = 4;
 
 impl TriesRow {
     /// Notes a try that failed for now.
-    fn failed(&mut self, failure: Failure, now: Timestamp) {
+    pub(crate) fn failed(&mut self, failure: Failure, now: Timestamp) {
         *self = self.begun(now);
         self.count = self.count.saturating_add(1);
         self.failure = failure.code();
@@ -47,7 +47,7 @@ impl TriesRow {
         PAUSE_MIN.saturating_mul(1 << doublings).min(PAUSE_MAX)
     }
 
-    fn is_over(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         now.since(Timestamp::from_millis(self.first_ms)) >= KEPT_FOR
     }
 }

@@ -39,6 +39,8 @@ pub(crate) const NOTICE: Table = Table::new("client.notice");
 
 /// Words in somebody's name from a device that the user has not agreed to, in order, by account and person.
 pub(crate) const HELD: Table = Table::new("client.held");
+/// Files that the user wants and that are not here yet, by account; named by contact and message.
+pub(crate) const FETCH: Table = Table::new("client.fetch");
 
 /// Joins the names of an owner of rows.
 pub(crate) fn owner(account: &BareJid, parts: &[&str]) -> Vec<u8> {
@@ -416,6 +418,21 @@ pub(crate) struct FileRow {
     /// Of a file that we send: the `aesgcm:` link for legacy devices.
     #[prost(string, tag = "7")]
     pub(crate) link: String,
+    /// Of a file that we fetch.
+    #[prost(message, optional, tag = "8")]
+    pub(crate) tries: Option<TriesRow>,
+}
+
+/// A file that the user wants and that is not here yet.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(crate) struct FetchRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) contact: String,
+    #[prost(string, tag = "3")]
+    pub(crate) message: String,
 }
 
 /// Where a message is: found by its id.

@@ -1,5 +1,5 @@
-//! Files out and in: encrypted before they are uploaded, fetched only when the user wants it, checked before they are
-//! saved. The pieces are [`crate::files`]'; here is their order, and what is remembered in between.
+//! Files out: encrypted before they are uploaded. The pieces are [`crate::files`]'; here is their order, and what is
+//! remembered in between. Files in are `downloads`'.
 //!
 //! A file to be sent waits in the store until the person can be reached securely; then it is uploaded, then the message
 //! that offers it goes the way of all messages.
@@ -17,15 +17,14 @@ use xep::uri::{Endpoint as UriEndpoint, Host};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::xml::Element;
 
-use crate::account::endpoints_from_rows;
-use crate::command::{Outcome, Reply, RequestId};
+use crate::command::Reply;
 use crate::display::displayable;
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{CommandError, EngineError, Failure};
 use crate::event::{Event, FileState, MessageId};
 use crate::files::{self, Broker, FILE_BYTES_MAX, Offer, Padding, Prepared};
-use crate::output::{HttpId, HttpOutcome, Output, SaveFile};
-use crate::tables::{self, ContactRow, FileCode, FileRow, MessageRow, PeerDeviceRow, WaitingRow};
+use crate::output::{HttpId, HttpOutcome, Output};
+use crate::tables::{self, FileCode, FileRow, MessageRow, PeerDeviceRow, WaitingRow};
 
 /// How much of a waiting file lies in one row.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -36,7 +35,8 @@ const OFFER_BYTES_MAX: usize = 64 * 1024;
 #[derive(Default)]
 pub(crate) struct Transfers {
     uploads: HashMap<(BareJid, MessageId), Upload>,
-    requests: HashMap<HttpId, Transfer>,
+    /// Uploads under way: to whom, and by which message.
+    requests: HashMap<HttpId, (BareJid, MessageId)>,
     /// The own server's upload service and the largest file it takes.
     service: Option<(Jid, Option<u64>)>,
     /// Questions about services without an answer yet.
@@ -47,11 +47,6 @@ struct Upload {
     prepared: Prepared,
     waiting: WaitingRow,
     slot: Option<Slot>,
-}
-
-enum Transfer {
-    Upload { contact: BareJid, message: MessageId },
-    Fetch { contact: BareJid, message: MessageId, request: RequestId, offer: Box<Offer> },
 }
 
 /// What a file message says: the offer for OMEMO 2, a link for legacy.
@@ -236,56 +231,16 @@ impl Engine {
             Err(failure) => return self.upload_failed(&key, failure).await,
         };
         let total_bytes = u64::try_from(request.body.len()).unwrap_or(u64::MAX);
-        self.transfers.requests.insert(id, Transfer::Upload { contact: contact.clone(), message: message.clone() });
+        self.transfers.requests.insert(id, (contact.clone(), message.clone()));
         self.emit(Event::FileProgress { contact, message, state: FileState::Moving { done_bytes: 0, total_bytes } });
         self.output(Output::Http(request));
         Ok(())
     }
 
-    /// Fetches an offered file, because the user wants it.
-    pub(crate) async fn fetch_file(&mut self, who: &str, message: &MessageId) -> Result<Reply, CommandError> {
-        let contact = self.resolve_known(who).await?;
-        let jid = contact.jid()?;
-        let row = self.message_by_id(&jid, false, message.as_str()).await?.ok_or(CommandError::UnknownMessage)?;
-        let offer = row.file.as_ref().and_then(|file| Offer::from_text(&file.offer));
-        let offer = offer.ok_or(CommandError::NotApplicable)?;
-        if !files::may_fetch(self.contact_view(&contact).await?.relation) {
-            return Err(CommandError::NotApplicable);
-        }
-        let (id, request) = (self.new_http(), self.new_request());
-        match files::fetch_request(id, &offer, &self.own_broker()?, &broker_of(&contact)?) {
-            Ok(http) => {
-                let (contact, message) = (jid.clone(), message.clone());
-                let fetch = Transfer::Fetch { contact, message, request, offer: Box::new(offer) };
-                self.transfers.requests.insert(id, fetch);
-                self.output(Output::Http(http));
-            }
-            Err(failure) => {
-                self.file_ended(&jid, false, message, Err(failure)).await?;
-                self.done(request, Err(failure));
-            }
-        }
-        Ok(Reply::Accepted(request))
-    }
-
     pub(crate) async fn http_done(&mut self, id: HttpId, outcome: HttpOutcome) -> Result<(), EngineError> {
         match self.transfers.requests.remove(&id) {
-            None => Ok(()),
-            Some(Transfer::Upload { contact, message }) => self.uploaded((contact, message), &outcome).await,
-            Some(Transfer::Fetch { contact, message, request, offer }) => {
-                let file = files::fetched(outcome).and_then(|ciphertext| files::open(&offer, &ciphertext));
-                self.file_ended(&contact, false, &message, file.as_ref().map(|_| ()).map_err(|failure| *failure))
-                    .await?;
-                let ended = match file {
-                    Ok(file) => {
-                        self.output(Output::SaveFile(SaveFile { message, name: file.name, bytes: file.bytes }));
-                        Ok(Outcome::Fetched)
-                    }
-                    Err(failure) => Err(failure),
-                };
-                self.done(request, ended);
-                Ok(())
-            }
+            Some(upload) => self.uploaded(upload, &outcome).await,
+            None => self.downloaded(id, outcome).await,
         }
     }
 
@@ -333,31 +288,6 @@ impl Engine {
         self.give_up(&key.0, &upload.waiting, failure).await
     }
 
-    /// Notes what became of an offered file.
-    async fn file_ended(
-        &mut self,
-        who: &BareJid,
-        outgoing: bool,
-        message: &MessageId,
-        outcome: Result<(), Failure>,
-    ) -> Result<(), EngineError> {
-        let Some(mut row) = self.message_by_id(who, outgoing, message.as_str()).await? else { return Ok(()) };
-        let Some(file) = &mut row.file else { return Ok(()) };
-        match outcome {
-            Ok(()) => file.set_state(FileCode::Complete),
-            Err(failure) => {
-                file.set_state(FileCode::Failed);
-                file.failure = failure.code();
-            }
-        }
-        let state = file.file_state();
-        let mut tx: Transaction = self.store.transaction();
-        self.put_message(&mut tx, who, &row)?;
-        tx.commit().await?;
-        self.emit(Event::FileProgress { contact: who.clone(), message: message.clone(), state });
-        Ok(())
-    }
-
     /// An upload service of the own server.
     pub(crate) async fn upload_service_found(&mut self, service: Jid, max: Option<u64>) -> Result<(), EngineError> {
         if self.transfers.service.is_none() {
@@ -378,7 +308,7 @@ impl Engine {
         Ok(())
     }
 
-    fn own_broker(&self) -> Result<Broker, EngineError> {
+    pub(crate) fn own_broker(&self) -> Result<Broker, EngineError> {
         let account = self.account.as_ref().ok_or(EngineError::BadRow)?;
         Ok(Broker { domain: account.jid.domainpart().to_owned(), pin: account.pin(), endpoints: account.endpoints() })
     }
@@ -394,15 +324,6 @@ impl Engine {
         let at = account.endpoints().iter().filter_map(|e| Some(UriEndpoint { host: host(&e.host)?, port })).collect();
         Some(Reach { pin: account.pin()?, at })
     }
-}
-
-/// What is known of a contact's server.
-fn broker_of(contact: &ContactRow) -> Result<Broker, EngineError> {
-    Ok(Broker {
-        domain: contact.jid()?.domainpart().to_owned(),
-        pin: contact.server_pin.as_deref().and_then(|pin| pin.try_into().ok()),
-        endpoints: endpoints_from_rows(&contact.server_endpoints),
-    })
 }
 
 fn slot_failure(error: &xmpp::stanza::StanzaError) -> Failure {

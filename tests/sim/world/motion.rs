@@ -161,7 +161,11 @@ impl World {
                 self.people[person].requests.push(request);
                 self.with_engine(person, |engine| block_on(engine.handle_http(id, outcome)));
             }
-            Output::SaveFile(file) => self.people[person].saved.push(file),
+            Output::SaveFile(file) => {
+                let id = file.id;
+                self.people[person].saved.push(file);
+                self.with_engine(person, |engine| block_on(engine.handle_saved(id, true)));
+            }
             Output::AdvanceGeneration => self.people[person].advance_generation(),
             other => panic!("an output that the simulation does not know: {other:?}"),
         }

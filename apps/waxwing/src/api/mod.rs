@@ -161,6 +161,8 @@ pub enum Request {
         /// The message that offers it.
         message: String,
     },
+    /// Lists the messages whose files were wanted and are not here.
+    WantedFiles,
     /// Reads a conversation.
     History {
         /// With whom.

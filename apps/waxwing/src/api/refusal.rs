@@ -110,6 +110,7 @@ impl From<Failure> for Refusal {
             | F::Replaced => Kind::SignInFailed,
             F::NameTaken | F::NameRefused | F::InviteInvalid | F::RegistrationClosed => Kind::NotInvited,
             F::Disconnected | F::ServerTimeout => Kind::Offline,
+            F::FileNotSaved => Kind::Disk,
             F::FileTooLarge | F::FileGone | F::FileDamaged | F::FileAddress => Kind::File,
             F::NotSupported => Kind::NotApplicable,
             _ => Kind::Refused,

@@ -45,7 +45,7 @@ pub(crate) fn outcome(outcome: Outcome) -> Answer {
         },
         Outcome::LoggedIn { address } => Answer::LoggedIn { address: address.as_str().to_owned() },
         Outcome::Invited { link, page } => Answer::Invited { link, page },
-        Outcome::Fetched => Answer::Fetched { path: None },
+        Outcome::Fetched { .. } => Answer::Fetched { path: None },
         _ => Answer::Done,
     }
 }

@@ -34,10 +34,12 @@ async fn show(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -
     if messages.is_empty() && !inbox.follow {
         context.console.line("Nothing new.");
     }
+    let mut all_here = true;
     if !inbox.requests {
         for message in &messages {
-            fetch(context, session, inbox, message).await?;
+            all_here &= fetch(context, session, inbox, message).await?;
         }
+        all_here &= !caught_up || fetch_wanted(context, session, inbox, &messages).await?;
         mark_read(session, &messages).await?;
     }
     point_at_requests(context, session, inbox).await?;
@@ -51,7 +53,7 @@ async fn show(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -
         context.console.note("Your server cannot be reached. This is what had arrived before.");
         return Ok(Exit::Offline);
     }
-    Ok(Exit::Ok)
+    Ok(if all_here { Exit::Ok } else { Exit::Failed })
 }
 
 /// Waits until everything that had waited at the server is here.
@@ -79,17 +81,41 @@ fn print(context: &mut Context<'_>, message: &MessageView) {
     context.console.object(&json!({"kind": "message", "message": message}));
 }
 
-/// Reading the inbox is the user's word that files of contacts may come.
+/// Files that were wanted before and are not here: perhaps there is room now, or their server is back.
+async fn fetch_wanted(
+    context: &mut Context<'_>,
+    session: &mut Session,
+    inbox: &Inbox,
+    shown: &[MessageView],
+) -> Result<bool, Refusal> {
+    if inbox.no_files {
+        return Ok(true);
+    }
+    let Answer::Messages { messages } = session.ask(&Request::WantedFiles).await? else { return Ok(true) };
+    let mut all_here = true;
+    for message in messages.iter().filter(|message| !shown.iter().any(|known| known.id == message.id)) {
+        context.console.line(&write::message_with_contact(message));
+        all_here &= fetch_file(context, session, message).await?;
+    }
+    Ok(all_here)
+}
+
+/// Reading the inbox is the user's word that files of contacts may come. Tells whether the file is here, or was not wanted.
 async fn fetch(
     context: &mut Context<'_>,
     session: &mut Session,
     inbox: &Inbox,
     message: &MessageView,
-) -> Result<(), Refusal> {
-    let offered = message.file.as_ref().is_some_and(|file| file.state == "offered");
-    if inbox.no_files || message.request || message.direction != "in" || !offered {
-        return Ok(());
+) -> Result<bool, Refusal> {
+    let wanted = |state: &str| state == "offered" || (inbox.all && state == "failed");
+    let is_wanted = message.file.as_ref().is_some_and(|file| wanted(&file.state));
+    if inbox.no_files || message.request || message.direction != "in" || !is_wanted {
+        return Ok(true);
     }
+    fetch_file(context, session, message).await
+}
+
+async fn fetch_file(context: &mut Context<'_>, session: &mut Session, message: &MessageView) -> Result<bool, Refusal> {
     let mut progress = Progress::new(context.console.shows_progress());
     if let Some(file) = &message.file {
         progress.update(file);
@@ -103,9 +129,15 @@ async fn fetch(
             context.console.object(&json!({"kind": "file_saved", "message": message.id, "path": path}));
         }
         Ok(_) => {}
-        Err(refusal) => context.console.refuse(&refusal),
+        Err(refusal) => {
+            context.console.object(&json!({"kind": "file_failed", "message": message.id, "reason": &refusal}));
+            if !context.console.is_json() {
+                context.console.note(&format!("    not here: {}", refusal.text));
+            }
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn mark_read(session: &mut Session, messages: &[MessageView]) -> Result<(), Refusal> {
@@ -143,6 +175,8 @@ async fn point_at_requests(context: &mut Context<'_>, session: &mut Session, inb
 
 /// Shows what arrives, until the user ends it or the account cannot sign in.
 async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -> Result<Exit, Refusal> {
+    // What a fetch of ours has told already is told once.
+    let mut fetched: BTreeSet<String> = BTreeSet::new();
     loop {
         let event = tokio::select! {
             event = session.event() => event,
@@ -159,9 +193,16 @@ async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox)
             Event::Message { message } if message.request == inbox.requests => {
                 context.console.line(&write::message_with_contact(&message));
                 if !message.request && message.direction == "in" {
+                    if message.file.is_some() && !inbox.no_files {
+                        fetched.insert(message.id.clone());
+                    }
                     fetch(context, session, inbox, &message).await?;
                     mark_read(session, &[message]).await?;
                 }
+            }
+            // One that failed before and came when it was tried again.
+            Event::FileSaved { message, path } if !fetched.remove(&message) => {
+                context.console.line(&format!("    a file that did not come before is here: {}", plain::name(&path)));
             }
             Event::Request { contact } if !inbox.requests => {
                 let who = plain::name(&contact.address);

@@ -21,10 +21,11 @@ pub(super) fn message(message: &MessageView) -> String {
         (None, Some(file)) => self::file(file),
         (None, None) => "(something that this version cannot show)".to_owned(),
     };
+    let why = message.reason.as_ref().map(|reason| format!(": {}", plain::name(&reason.text))).unwrap_or_default();
     let note = match message.state.as_str() {
-        "waiting" | "queued" => "  (will be sent)",
-        "failed" => "  (not sent)",
-        _ => "",
+        "waiting" | "queued" => format!("  (will be sent{why})"),
+        "failed" => format!("  (not sent{why})"),
+        _ => String::new(),
     };
     format!("{}  {}{who}: {what}{note}", time(&message.written_at), mark(message))
 }
@@ -68,7 +69,11 @@ pub(super) fn queued(queued: &QueuedView) -> Vec<String> {
 
 fn file(file: &FileView) -> String {
     let size = file.size_bytes.map(|bytes| format!(", {}", plain::size(bytes))).unwrap_or_default();
-    format!("[file {}{size}]", plain::name(&file.name))
+    let why = match (&file.reason, file.state.as_str()) {
+        (Some(reason), "failed") => format!(". Not here: {}", plain::name(&reason.text)),
+        _ => String::new(),
+    };
+    format!("[file {}{size}{why}]", plain::name(&file.name))
 }
 
 /// An app: its number, what it calls itself, since when, what was decided; and its fingerprint.
@@ -139,6 +144,7 @@ pub(super) fn contact(contact: &ContactView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Kind, Refusal};
 
     fn received(text: &str) -> MessageView {
         MessageView {
@@ -185,6 +191,26 @@ mod tests {
         assert_eq!(message(&own), "2026-05-01 12:34  you: hello  (will be sent)");
         assert_eq!(message_with_contact(&own), "2026-05-01 12:34  you to bob: hello  (will be sent)");
         assert_eq!(message_with_contact(&received("hello")), message(&received("hello")));
+    }
+
+    #[test]
+    fn what_was_not_sent_or_is_not_here_says_why() {
+        let reason = Some(Refusal::new(Kind::Offline, "It is away."));
+        let own = MessageView { direction: "out".into(), reason: reason.clone(), ..received("hello") };
+        let waits = MessageView { state: "waiting".into(), ..own.clone() };
+        assert_eq!(message(&waits), "2026-05-01 12:34  you: hello  (will be sent: It is away.)");
+        let failed = MessageView { state: "failed".into(), ..own };
+        assert_eq!(message(&failed), "2026-05-01 12:34  you: hello  (not sent: It is away.)");
+        let file = FileView {
+            name: "a.txt".into(),
+            size_bytes: None,
+            media_type: None,
+            state: "failed".into(),
+            done_bytes: None,
+            reason,
+        };
+        let offered = MessageView { text: None, file: Some(file), ..received("") };
+        assert_eq!(message(&offered), "2026-05-01 12:34  bob: [file a.txt. Not here: It is away.]");
     }
 
     #[test]

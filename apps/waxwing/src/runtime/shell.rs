@@ -48,8 +48,10 @@ struct Shell {
     waiting: HashMap<RequestId, Answering>,
     /// Transfers under way: how large they are, for the progress.
     transfers: HashMap<HttpId, u64>,
-    /// The last file saved, for the answer to the request that fetched it.
-    saved: Option<PathBuf>,
+    /// The files saved, by message, for the answers to the requests that fetched them.
+    saved: HashMap<String, PathBuf>,
+    /// Why the last file could not be saved.
+    not_saved: String,
     events: broadcast::Sender<Event>,
 }
 
@@ -71,7 +73,8 @@ pub(super) fn spawn(profile: Profile, home: Home) -> Running {
         web_reports,
         waiting: HashMap::new(),
         transfers: HashMap::new(),
-        saved: None,
+        saved: HashMap::new(),
+        not_saved: String::new(),
         events: events.clone(),
     };
     // A thread of its own: the engine computes and writes to the disk, and its futures stay where they are.
@@ -222,15 +225,25 @@ impl Shell {
     async fn save(&mut self, file: SaveFile) {
         let directory = Settings::load(self.home.settings()).ok().and_then(|settings| settings.files);
         let directory = directory.unwrap_or_else(|| self.home.files().to_path_buf());
-        let SaveFile { message, name, bytes } = file;
+        let SaveFile { id, message, name, bytes } = file;
         let saved = tokio::task::spawn_blocking(move || downloads::save(&directory, &name, &bytes)).await;
-        match saved.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into())) {
+        let saved = saved.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+        // Complete only now, and failed with its reason otherwise: the engine tries again.
+        if let Err(error) = self.engine.handle_saved(id, saved.is_ok()).await {
+            self.trouble(&error.to_string());
+        }
+        match saved {
             Ok(path) => {
                 let message = message.as_str().to_owned();
-                let _ = self.events.send(Event::FileSaved { message, path: path.display().to_string() });
-                self.saved = Some(path);
+                let _ =
+                    self.events.send(Event::FileSaved { message: message.clone(), path: path.display().to_string() });
+                self.saved.insert(message, path);
             }
-            Err(error) => self.trouble(&format!("The file cannot be saved: {error}.")),
+            Err(error) => {
+                self.not_saved = format!(
+                    "The file arrived, but cannot be saved here: {error}. It is fetched again by `waxwing inbox`."
+                );
+            }
         }
     }
 
@@ -242,10 +255,11 @@ impl Shell {
         if let client::Event::Done { request, outcome } = event {
             let Some(answering) = self.waiting.remove(&request) else { return };
             let answer = match outcome {
-                Ok(Outcome::Fetched) => match self.saved.take() {
-                    Some(path) => Ok(Answer::Fetched { path: Some(path.display().to_string()) }),
-                    None => Err(Refusal::new(Kind::Disk, "The file arrived, but cannot be saved here.")),
-                },
+                Ok(Outcome::Fetched { message }) => {
+                    let path = self.saved.remove(message.as_str());
+                    Ok(Answer::Fetched { path: path.map(|path| path.display().to_string()) })
+                }
+                Err(client::Failure::FileNotSaved) => Err(Refusal::new(Kind::Disk, self.not_saved.as_str())),
                 Ok(outcome) => Ok(api::outcome(outcome)),
                 Err(failure) => Err(Refusal::from(failure)),
             };
@@ -382,6 +396,7 @@ async fn command(request: Request) -> Result<Command, Refusal> {
             let bytes = read_file(&path).await?;
             Command::SendFile { who, media_type: media_type(&name), name, bytes }
         }
+        Request::WantedFiles => Command::WantedFiles,
         Request::Fetch { who, message } => Command::Fetch { who, message: MessageId::new(message) },
         Request::History { who, before, limit } => Command::History { who, before, limit },
         Request::Inbox { requests, unread_only, limit } => {

@@ -168,3 +168,37 @@ async fn what_xml_cannot_carry_is_said_once_and_arrives_as_something_else() {
     assert_eq!(std::fs::read(saved["path"].as_str().expect("a path")).expect("there"), b"content");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_for_which_there_is_no_room_is_failed_until_there_is() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let bob = Person::new();
+    assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
+    let path = bob.home.0.join("photo.jpg");
+    std::fs::write(&path, b"content").expect("written");
+    assert_eq!(bob.run(&["send", "alice", path.to_str().expect("text")]).await.exit, Exit::Ok);
+    let occupied = alice.home.0.join("occupied");
+    std::fs::write(&occupied, b"").expect("written");
+    let nowhere = occupied.join("files");
+    assert_eq!(alice.run(&["config", "set", "files", nowhere.to_str().expect("text")]).await.exit, Exit::Ok);
+    for _ in 0..2 {
+        let ran = alice.run(&["inbox"]).await;
+        assert_eq!(ran.exit, Exit::Failed, "{ran:?}");
+        assert!(ran.err.contains("cannot be saved here") && !ran.out.contains("saved as"), "{ran:?}");
+    }
+    let history = alice.run(&["history", "bob"]).await;
+    assert!(history.out.contains("Not here: "), "{history:?}");
+    let history = alice.json(&["history", "bob"]).await;
+    assert_eq!(history[0]["message"]["file"]["state"], "failed", "{history:?}");
+    assert_eq!(history[0]["message"]["file"]["reason"]["kind"], "disk", "{history:?}");
+    assert_eq!(alice.run(&["config", "unset", "files"]).await.exit, Exit::Ok);
+    let ran = alice.run(&["inbox"]).await;
+    assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
+    assert!(ran.out.contains("saved as"), "{ran:?}");
+    assert_eq!(std::fs::read(alice.home.0.join("files/photo.jpg")).expect("there"), b"content");
+    let history = alice.json(&["history", "bob"]).await;
+    assert_eq!(history[0]["message"]["file"]["state"], "complete", "{history:?}");
+    assert_eq!(alice.run(&["inbox"]).await.out, "Nothing new.\n");
+    server.stop().await;
+}

@@ -214,7 +214,7 @@ impl Engine {
     }
 
     pub(super) fn received(&mut self, bytes: &[u8]) {
-        let (now, busy) = (self.now(), self.transfers.is_busy() || self.has_outbox());
+        let (now, busy) = (self.now(), self.transfers.is_busy() || self.downloads.is_busy() || self.has_outbox());
         if let State::Up(live) = &mut self.connection.state {
             if live.session.is_some() {
                 live.watch_at = now + if busy { SILENCE_MAX_BUSY } else { SILENCE_MAX };
@@ -313,6 +313,9 @@ impl Engine {
         }
         self.look_up_again();
         self.maintain_daily().await?;
+        if self.downloads.are_due(now) {
+            self.retry_downloads(now).await?;
+        }
         self.retry_waiting(now).await
     }
 

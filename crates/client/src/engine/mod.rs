@@ -22,11 +22,12 @@ use crate::Command;
 use crate::account::{Account, Registering};
 use crate::command::{Outcome, Reply, RequestId};
 use crate::devices::Fetches;
+use crate::downloads::Downloads;
 use crate::environment::Environment;
 use crate::error::{CommandError, EngineError, Failure};
 use crate::event::{AccountState, Event};
 use crate::migrations::MIGRATIONS;
-use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output};
+use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output, SaveId};
 use crate::transfers::Transfers;
 
 /// Sending steps after which the next generation is due: half of what is allowed, because writing it takes time.
@@ -54,6 +55,7 @@ pub struct Engine {
     pub(crate) queries: Queries,
     pub(crate) fetches: Fetches,
     pub(crate) transfers: Transfers,
+    pub(crate) downloads: Downloads,
     /// Waiting messages are tried again then.
     pub(crate) retry_waiting_at: HashMap<BareJid, Timestamp>,
     outputs: VecDeque<Output>,
@@ -91,6 +93,7 @@ impl Engine {
             queries: Queries::default(),
             fetches: Fetches::default(),
             transfers: Transfers::default(),
+            downloads: Downloads::default(),
             retry_waiting_at: HashMap::new(),
             outputs: VecDeque::new(),
             events: VecDeque::new(),
@@ -145,6 +148,7 @@ impl Engine {
             }
             Command::Say { who, text } => self.say(&who, text).await,
             Command::SendFile { who, name, media_type, bytes } => self.send_file(&who, &name, media_type, bytes).await,
+            Command::WantedFiles => self.wanted_files().await.map(Reply::Messages),
             Command::Fetch { who, message } => self.fetch_file(&who, &message).await,
             Command::History { who, before, limit } => self.history(&who, before, limit).await.map(Reply::Messages),
             Command::Inbox(filter) => self.inbox(filter).await.map(Reply::Messages),
@@ -219,6 +223,15 @@ impl Engine {
         handled
     }
 
+    /// The file of [`Output::SaveFile`] lies at its place, or could not be saved.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::handle_connected`].
+    pub async fn handle_saved(&mut self, id: SaveId, saved: bool) -> Result<(), EngineError> {
+        self.save_ended(id, saved).await
+    }
+
     /// The time of [`Engine::next_timeout`] has come; too early does no harm.
     ///
     /// # Errors
@@ -233,13 +246,16 @@ impl Engine {
     pub fn next_timeout(&self) -> Option<Timestamp> {
         let waiting = self.retry_waiting_at.values().min().copied().filter(|_| self.is_online());
         let look_up = self.fetches.look_ups.next_timeout().filter(|_| self.is_online());
-        [self.connection.next_timeout(), self.queries.next_timeout(), waiting, look_up].into_iter().flatten().min()
+        let fetches = self.downloads.next_timeout().filter(|_| self.is_online());
+        let (connection, queries) = (self.connection.next_timeout(), self.queries.next_timeout());
+        [connection, queries, waiting, look_up, fetches].into_iter().flatten().min()
     }
 
     /// Whether nothing is under way that is worth waiting for before the program ends: online, that every question is
     /// answered and everything that was sent is acknowledged; offline, always.
     pub fn is_settled(&self) -> bool {
-        !self.is_online() || (self.queries.is_empty() && self.outbox_open.is_empty() && !self.transfers.is_busy())
+        let is_moving = self.transfers.is_busy() || self.downloads.is_busy();
+        !self.is_online() || (self.queries.is_empty() && self.outbox_open.is_empty() && !is_moving)
     }
 
     /// The next thing to do in the world.

@@ -73,7 +73,7 @@ impl Engine {
                     self.maintain_device(true).await?;
                 }
                 self.note_session_works();
-                Ok(())
+                self.retry_downloads(self.now()).await
             }
             Question::OutboxPing { up_to } => match answer {
                 Answer::Lost => Ok(()),

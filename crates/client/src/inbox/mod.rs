@@ -245,9 +245,11 @@ impl Engine {
             row.set_relation(crate::tables::RelationCode::Accepted);
             accepted_now = true;
         }
+        let mut server_learnt = false;
         if let Some(link) = said.introduction.as_ref().filter(|_| row.is_accepted() && row.server_pin.is_none()) {
             row.server_pin = link.pin.map(|pin| pin.to_vec());
             row.server_endpoints = endpoints_to_rows(&link.endpoints);
+            server_learnt = row.server_pin.is_some();
         }
         let saved = match said.has_words() {
             true => self.put_received(&mut tx, who, &mut row, mark, message, said).await?,
@@ -267,6 +269,9 @@ impl Engine {
         }
         if let Some(saved) = saved {
             self.emit_message(&row, &saved)?;
+        }
+        if server_learnt && was_known {
+            self.files_reachable(who).await?;
         }
         *contact = keep.then_some(row);
         Ok(())

@@ -23,7 +23,7 @@ use crate::engine::{Engine, Origin};
 use crate::environment::Environment;
 use crate::error::{CommandError, EngineError};
 use crate::event::{Content, Event, KeptNotice, Message, MessageId, MessageState};
-use crate::output::{HttpFailure, HttpMethod, HttpOutcome, HttpRequest, Output, SaveFile};
+use crate::output::{HttpFailure, HttpMethod, HttpOutcome, HttpRequest, Output, PrivateAddresses, SaveFile};
 
 pub(crate) use ghost::Ghost;
 pub(crate) use server::Server;
@@ -69,6 +69,8 @@ pub(crate) struct Person {
     engine: Option<Engine>,
     pub(crate) events: Vec<Event>,
     pub(crate) saved: Vec<SaveFile>,
+    /// Whether there is no room for files.
+    pub(crate) files_full: bool,
     pub(crate) requests: Vec<HttpRequest>,
     domain: String,
     connected: bool,
@@ -99,6 +101,7 @@ impl World {
             engine: None,
             events: Vec::new(),
             saved: Vec::new(),
+            files_full: false,
             requests: Vec::new(),
             domain: String::new(),
             connected: false,
@@ -235,9 +238,15 @@ impl World {
                         self.server.uploads.insert(request.url.clone(), request.body.to_vec());
                         HttpOutcome::Response { status: 201, body: Bytes::new() }
                     }
+                    HttpMethod::Get
+                        if self.server.uploads_private && request.private_addresses == PrivateAddresses::Refuse =>
+                    {
+                        HttpOutcome::Failed(HttpFailure::PrivateAddress)
+                    }
+                    HttpMethod::Get if self.server.uploads_down => HttpOutcome::Failed(HttpFailure::Network),
                     HttpMethod::Get => match self.server.uploads.get(&request.url) {
                         Some(body) => HttpOutcome::Response { status: 200, body: body.clone().into() },
-                        None => HttpOutcome::Failed(HttpFailure::Network),
+                        None => HttpOutcome::Response { status: 404, body: Bytes::new() },
                     },
                 };
                 let id = request.id;
@@ -245,8 +254,11 @@ impl World {
                 block_on(engine.handle_http(id, outcome))
             }
             Output::SaveFile(file) => {
-                who.saved.push(file);
-                Ok(())
+                let (id, saved) = (file.id, !who.files_full);
+                if saved {
+                    who.saved.push(file);
+                }
+                block_on(engine.handle_saved(id, saved))
             }
             Output::StartTls | Output::AdvanceGeneration => Ok(()),
         }

@@ -42,6 +42,10 @@ pub(crate) struct Server {
     sessions: BTreeMap<usize, Session>,
     tokens: BTreeMap<String, Option<BareJid>>,
     pub(crate) uploads: BTreeMap<String, Vec<u8>>,
+    /// Whether nothing can be fetched.
+    pub(crate) uploads_down: bool,
+    /// Whether the names of upload services lead into a private network.
+    pub(crate) uploads_private: bool,
     /// Every message that came from a client, as it came.
     pub(crate) messages: Vec<Element>,
     /// What the servers say does not exist: an account and a node.
@@ -89,6 +93,8 @@ impl Server {
             sessions: BTreeMap::new(),
             tokens: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            uploads_down: false,
+            uploads_private: false,
             messages: Vec::new(),
             hidden: Vec::new(),
             failing: BTreeMap::new(),

@@ -75,9 +75,9 @@ fn a_file_travels_encrypted_and_arrives_whole() {
     let uploaded: Vec<_> = world.server.uploads.values().collect();
     assert_eq!(uploaded.len(), 1);
     assert!(!uploaded[0].windows(64).any(|window| window == &bytes[..64]));
-    let fetch = Command::Fetch { who: "bob".into(), message };
+    let fetch = Command::Fetch { who: "bob".into(), message: message.clone() };
     let Reply::Accepted(request) = world.command(alice, fetch).unwrap() else { panic!() };
-    assert_eq!(world.outcome(alice, request), Some(Ok(crate::command::Outcome::Fetched)));
+    assert_eq!(world.outcome(alice, request), Some(Ok(crate::command::Outcome::Fetched { message })));
     assert_eq!(world.people[alice].saved[0].bytes, bytes);
     assert_eq!(world.people[alice].saved[0].name, "photo.jpg");
 }

@@ -6,6 +6,7 @@ mod conversation;
 mod crash;
 mod delivery;
 mod downgrade;
+mod files;
 mod notices;
 mod origins;
 mod own_devices;
