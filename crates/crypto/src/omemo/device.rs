@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::bundle::{PublishedBundle, PublishedPrekey};
@@ -10,14 +11,17 @@ use super::keys::{DhPair, IdentityKey, IdentityKeyPair, RatchetKey};
 use super::legacy::Legacy;
 use super::omemo2::Omemo2;
 use super::profile::{Profile, ProfileId, Rules};
-use super::{PREKEY_COUNT, PREKEY_REFILL_BELOW, SIGNED_PREKEY_KEEP_SECONDS, SIGNED_PREKEY_ROTATION_SECONDS, state};
+use super::{
+    PREKEY_COUNT, PREKEY_GRACE_SECONDS, PREKEY_REFILL_BELOW, SIGNED_PREKEY_KEEP_SECONDS,
+    SIGNED_PREKEY_ROTATION_SECONDS, state,
+};
 use crate::Random;
 
 /// Ids of devices and prekeys are positive numbers of a signed 32-bit integer (XEP-0384 §5.1, §5.3.2).
 const MAX_ID: u32 = 0x7fff_ffff;
-/// How many senders may use one prekey during a catch-up before it is refused.
+/// How many senders may use one prekey before it is refused.
 const MAX_PREKEY_USES: usize = 16;
-/// How many used prekeys are kept when no catch-up completes, or strangers could make the state grow without end.
+/// How many used prekeys are kept while no bundle without them is out, or strangers could make the state grow without end.
 const MAX_USED_PREKEYS: usize = 1000;
 
 /// The secret state of a device: its id, its identity key, its signed prekeys and its one-time prekeys.
@@ -26,9 +30,10 @@ pub struct Device {
     pub(super) identity: IdentityKeyPair,
     /// Newest first; the first is the published one.
     pub(super) signed_prekeys: Vec<SignedPrekey>,
-    /// Unused ones, and used ones that a catch-up may still need.
+    /// Unused ones, and used ones that others may have picked too.
     pub(super) prekeys: Vec<OneTimePrekey>,
     pub(super) next_prekey_id: u32,
+    pub(super) made: MadePrekeys,
 }
 
 pub(super) struct SignedPrekey {
@@ -45,14 +50,54 @@ pub(super) struct SignedPrekey {
 pub(super) struct OneTimePrekey {
     pub(super) id: u32,
     pub(super) pair: DhPair,
-    /// The ephemeral keys of the key exchanges that used it. Not empty: no longer published.
+    /// The ephemeral keys of the key exchanges that used it. Not empty: no longer offered.
     pub(super) used_by: Vec<RatchetKey>,
+    /// When a bundle without it was published, in Unix seconds.
+    pub(super) withdrawn_at: Option<u64>,
 }
 
 /// What has happened to a prekey.
 pub(super) enum PrekeyState<'a> {
     Fresh,
-    UsedBy(&'a [RatchetKey]),
+    Used { by: &'a [RatchetKey], withdrawn_at: Option<u64> },
+}
+
+impl PrekeyState<'_> {
+    /// Whether a key exchange with this ephemeral key that came just now may use it: somebody may have picked it before
+    /// the bundle without it was out, and the same key exchange is never done twice.
+    pub(super) fn serves(&self, ephemeral: &RatchetKey, now: u64) -> bool {
+        self.serves_late(ephemeral)
+            && match self {
+                Self::Fresh => true,
+                Self::Used { withdrawn_at, .. } => withdrawn_at.is_none_or(|at| !is_over(at, now)),
+            }
+    }
+
+    /// The same for a key exchange that had waited, however long.
+    pub(super) fn serves_late(&self, ephemeral: &RatchetKey) -> bool {
+        match self {
+            Self::Fresh => true,
+            Self::Used { by, .. } => !by.contains(ephemeral),
+        }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        matches!(self, Self::Fresh)
+    }
+}
+
+/// The signed prekeys that a device has made, by hash and for good: one that it signed and never made shows that a copy of
+/// it is, or was, in use elsewhere.
+pub(super) struct MadePrekeys {
+    /// Whether every one is in it. Not for a device that was made before they were counted.
+    pub(super) complete: bool,
+    pub(super) hashes: Vec<[u8; 32]>,
+}
+
+/// Which used prekeys a bundle no longer offers: made with the bundle, and handed back when the server has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Publication {
+    withdrawn: Vec<u32>,
 }
 
 /// What [`Device::maintain`] did.
@@ -73,6 +118,7 @@ impl Device {
             signed_prekeys: Vec::new(),
             prekeys: Vec::new(),
             next_prekey_id: 1,
+            made: MadePrekeys { complete: true, hashes: Vec::new() },
         };
         device.maintain(now, random);
         device
@@ -124,10 +170,22 @@ impl Device {
         }
     }
 
-    /// Whether this device has ever made a one-time prekey with this id. A published one that it has not made shows that
-    /// the state was put back to an older one.
-    pub fn has_issued_prekey(&self, id: u32) -> bool {
-        id < self.next_prekey_id
+    /// Whether a published bundle proves that a copy of this device is in use elsewhere: it holds a signed prekey that our
+    /// identity key signed, and that this state has never made.
+    ///
+    /// Nothing else in a bundle proves anything. Ids, one-time prekeys and missing parts are not signed, so a server could
+    /// show them at will and make a device throw its identity away (attack row C24). A state from before signed prekeys
+    /// were counted takes no such proof.
+    ///
+    /// Source: security design §3.5.
+    pub fn is_copied<P: Profile>(&self, published: &PublishedBundle) -> bool {
+        let Ok(identity) = P::parse_identity(&published.identity_key) else { return false };
+        let Ok(prekey) = P::parse_prekey(&published.signed_prekey.key) else { return false };
+        let Ok(signature) = published.signature.as_slice().try_into() else { return false };
+        self.made.complete
+            && identity == *self.identity()
+            && P::verify_prekey(self.identity(), &prekey, signature)
+            && !self.made.hashes.contains(&hash_of(&prekey))
     }
 
     /// How many one-time prekeys are left to publish.
@@ -135,7 +193,7 @@ impl Device {
         self.prekeys.iter().filter(|prekey| prekey.used_by.is_empty()).count()
     }
 
-    /// How many used one-time prekeys are kept for a catch-up that is not complete.
+    /// How many used one-time prekeys are kept for others who may have picked them.
     pub fn used_prekey_count(&self) -> usize {
         self.prekeys.len() - self.prekey_count()
     }
@@ -158,17 +216,48 @@ impl Device {
             for _ in count..PREKEY_COUNT {
                 let id = self.next_prekey_id;
                 self.next_prekey_id = next_id(id);
-                self.prekeys.push(OneTimePrekey { id, pair: DhPair::generate(random), used_by: Vec::new() });
+                self.prekeys.push(OneTimePrekey {
+                    id,
+                    pair: DhPair::generate(random),
+                    used_by: Vec::new(),
+                    withdrawn_at: None,
+                });
             }
             bundle_changed = true;
         }
         Maintenance { bundle_changed }
     }
 
-    /// Erases the private parts that only messages on their way could need: used prekeys, and signed prekeys replaced more
-    /// than 30 days ago. Call it only when everything that was waiting on the server has been received.
+    /// What [`Device::bundle`] leaves out at this moment.
+    pub fn publication(&self) -> Publication {
+        let used = self.prekeys.iter().filter(|prekey| !prekey.used_by.is_empty());
+        Publication { withdrawn: used.map(|prekey| prekey.id).collect() }
+    }
+
+    /// The server has confirmed the bundles that were made together with `publication`, under every profile.
+    pub fn published(&mut self, publication: &Publication, now: u64) {
+        let withdrawn = |prekey: &&mut OneTimePrekey| publication.withdrawn.contains(&prekey.id);
+        for prekey in self.prekeys.iter_mut().filter(withdrawn) {
+            prekey.withdrawn_at.get_or_insert(now);
+        }
+    }
+
+    /// Whether a prekey has been used that a published bundle may still offer.
+    pub fn is_publication_due(&self) -> bool {
+        self.prekeys.iter().any(|prekey| !prekey.used_by.is_empty() && prekey.withdrawn_at.is_none())
+    }
+
+    /// When [`Device::catch_up_completed`] has something to erase next, in Unix seconds.
+    pub fn next_erasure(&self) -> Option<u64> {
+        let withdrawn = self.prekeys.iter().filter_map(|prekey| prekey.withdrawn_at);
+        withdrawn.min().map(|at| at.saturating_add(PREKEY_GRACE_SECONDS))
+    }
+
+    /// Erases the private parts that nothing on its way can need: used prekeys, ten minutes after a bundle without them was
+    /// published, and signed prekeys replaced more than 30 days ago. Call it only when everything that was waiting on the
+    /// server has been received.
     pub fn catch_up_completed(&mut self, now: u64) {
-        self.prekeys.retain(|prekey| prekey.used_by.is_empty());
+        self.prekeys.retain(|prekey| prekey.withdrawn_at.is_none_or(|at| !is_over(at, now)));
         self.signed_prekeys.retain(|prekey| {
             prekey.retired_at.is_none_or(|retired_at| now.saturating_sub(retired_at) <= SIGNED_PREKEY_KEEP_SECONDS)
         });
@@ -198,13 +287,15 @@ impl Device {
         let prekey = self.prekeys.iter().find(|prekey| prekey.id == id)?;
         let state = match prekey.used_by.len() {
             0 => PrekeyState::Fresh,
-            uses if uses < MAX_PREKEY_USES => PrekeyState::UsedBy(&prekey.used_by),
+            uses if uses < MAX_PREKEY_USES => {
+                PrekeyState::Used { by: &prekey.used_by, withdrawn_at: prekey.withdrawn_at }
+            }
             _ => return None,
         };
         Some((&signed.pair, &prekey.pair, state))
     }
 
-    /// Takes a prekey out of the bundle; its private part stays until the catch-up is complete.
+    /// Takes a prekey out of the bundle; its private part stays while others may have picked it.
     pub(super) fn use_prekey(&mut self, id: u32, ephemeral: RatchetKey) {
         if let Some(prekey) = self.prekeys.iter_mut().find(|prekey| prekey.id == id) {
             prekey.used_by.push(ephemeral);
@@ -222,6 +313,7 @@ impl Device {
         }
         let id = self.signed_prekeys.first().map_or(1, |current| next_id(current.id));
         let pair = DhPair::generate(random);
+        self.made.hashes.push(hash_of(&pair.public()));
         let prekey = SignedPrekey {
             id,
             legacy_signature: Legacy::sign_prekey(&self.identity, &pair.public(), random),
@@ -238,6 +330,16 @@ impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Device(<redacted>)")
     }
+}
+
+/// What is remembered of a signed prekey for good.
+pub(super) fn hash_of(prekey: &RatchetKey) -> [u8; 32] {
+    Sha256::digest(prekey.as_bytes()).into()
+}
+
+/// Whether nobody who picked a prekey before it was withdrawn can still be on their way.
+fn is_over(withdrawn_at: u64, now: u64) -> bool {
+    now.saturating_sub(withdrawn_at) >= PREKEY_GRACE_SECONDS
 }
 
 fn published<P: Rules>(id: u32, pair: &DhPair) -> PublishedPrekey {

@@ -37,7 +37,7 @@ mod x3dh;
 pub mod xeddsa;
 
 pub use bundle::{Bundle, PublishedBundle, PublishedPrekey};
-pub use device::{Device, Maintenance};
+pub use device::{Device, Maintenance, Publication};
 pub use error::{BundleError, DecryptError, EncryptError, KeyError, StateError};
 pub use keys::{IdentityKey, RatchetKey};
 pub use legacy::Legacy;
@@ -53,6 +53,11 @@ pub const SIGNED_PREKEY_KEEP_SECONDS: u64 = 30 * DAY_SECONDS;
 pub const PREKEY_COUNT: usize = 100;
 /// Below how many the bundle is refilled to [`PREKEY_COUNT`].
 pub const PREKEY_REFILL_BELOW: usize = 50;
+/// For how long a used prekey still serves others who picked it from a bundle fetched before, counted from when a bundle
+/// without it was published (security design §2.3).
+pub const PREKEY_GRACE_SECONDS: u64 = 600;
+/// How many opened messages per receiving chain are remembered by their hash, to tell a repetition from anything else.
+pub const MAX_OPENED_HASHES: usize = 1000;
 /// The most message keys kept for messages that have not arrived, per session and per message.
 pub const MAX_SKIPPED: usize = 1000;
 /// How many receiving chains stay open per session.

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -17,7 +18,7 @@ use super::error::Undecryptable;
 use super::kdf::{self, MessageKeys};
 use super::keys::{DhPair, RatchetKey};
 use super::profile::{Framed, Header, Rules};
-use super::{MAX_RECEIVING_CHAINS, MAX_SKIPPED};
+use super::{MAX_OPENED_HASHES, MAX_RECEIVING_CHAINS, MAX_SKIPPED};
 use crate::{Random, Secret};
 
 /// A chain of message keys, for sending.
@@ -35,6 +36,43 @@ pub(super) struct ReceivingChain {
     pub(super) next: u32,
     /// A heartbeat has been asked for on this chain already.
     pub(super) heartbeat: bool,
+    pub(super) opened: OpenedLog,
+}
+
+/// What a message is remembered by: half a SHA-256 over its MAC and everything that the MAC covers.
+pub(super) type OpenedHash = [u8; 16];
+
+/// The last messages of a chain that were opened.
+#[derive(Clone)]
+pub(super) struct OpenedLog {
+    /// Places below this one were passed before hashes were kept: nothing is known of what was opened there.
+    pub(super) since: u32,
+    /// Oldest first.
+    pub(super) hashes: VecDeque<(u32, OpenedHash)>,
+}
+
+impl OpenedLog {
+    /// Begins with the message at `since`.
+    pub(super) fn new(since: u32) -> Self {
+        Self { since, hashes: VecDeque::new() }
+    }
+
+    fn note(&mut self, message: &Framed<'_>) {
+        self.hashes.push_back((message.header.counter, hash_of(message)));
+        while self.hashes.len() > MAX_OPENED_HASHES {
+            self.hashes.pop_front();
+        }
+    }
+
+    fn has(&self, message: &Framed<'_>) -> bool {
+        let hash = hash_of(message);
+        message.header.counter < self.since || self.hashes.contains(&(message.header.counter, hash))
+    }
+}
+
+fn hash_of(message: &Framed<'_>) -> OpenedHash {
+    let hash = Sha256::new().chain_update(message.mac).chain_update(message.authenticated).finalize();
+    hash.first_chunk().copied().unwrap_or_default()
 }
 
 /// The key of a message that has not arrived.
@@ -130,15 +168,20 @@ impl<P: Rules> Ratchet<P> {
             && copy
                 .chain_mut(&message.header.ratchet)
                 .is_some_and(|chain| !std::mem::replace(&mut chain.heartbeat, true));
+        if let Some(chain) = copy.chain_mut(&message.header.ratchet) {
+            chain.opened.note(message);
+        }
         let new_chain = !known && copy.chain(&message.header.ratchet).is_some();
         *self = copy;
         Ok(Decrypted { plaintext, heartbeat, new_chain })
     }
 
-    /// Whether the key of this message has been used (or given up) already. Nothing about the header is verified.
-    pub(super) fn has_passed(&self, header: &Header) -> bool {
-        let kept = |key: &SkippedKey| key.ratchet == header.ratchet && key.counter == header.counter;
-        self.chain(&header.ratchet).is_some_and(|chain| header.counter < chain.next) && !self.skipped.iter().any(kept)
+    /// Whether exactly this message was opened before.
+    pub(super) fn has_opened(&self, message: &Framed<'_>) -> bool {
+        let kept = |key: &SkippedKey| key.ratchet == message.header.ratchet && key.counter == message.header.counter;
+        self.chain(&message.header.ratchet)
+            .is_some_and(|chain| message.header.counter < chain.next && chain.opened.has(message))
+            && !self.skipped.iter().any(kept)
     }
 
     fn chain(&self, ratchet: &RatchetKey) -> Option<&ReceivingChain> {
@@ -183,7 +226,13 @@ impl<P: Rules> Ratchet<P> {
     fn step_receiving(&mut self, peer: &RatchetKey, random: &dyn Random) -> Option<()> {
         let (root, key) = kdf::root_step(&self.root, &self.own.agree(peer.as_bytes())?, P::ROOT_INFO);
         self.root = root;
-        self.receiving.push(ReceivingChain { ratchet: *peer, key, next: 0, heartbeat: false });
+        self.receiving.push(ReceivingChain {
+            ratchet: *peer,
+            key,
+            next: 0,
+            heartbeat: false,
+            opened: OpenedLog::new(0),
+        });
         let surplus = self.receiving.len().saturating_sub(MAX_RECEIVING_CHAINS);
         self.receiving.drain(..surplus);
         self.previous = self.sending.as_ref().map_or(0, |chain| chain.next);
@@ -201,7 +250,13 @@ impl<P: Rules> Ratchet<P> {
 
 impl ReceivingChain {
     fn duplicate(&self) -> Self {
-        Self { ratchet: self.ratchet, key: self.key.duplicate(), next: self.next, heartbeat: self.heartbeat }
+        Self {
+            ratchet: self.ratchet,
+            key: self.key.duplicate(),
+            next: self.next,
+            heartbeat: self.heartbeat,
+            opened: self.opened.clone(),
+        }
     }
 
     /// Keeps the keys of all messages before `counter`. The distance has been checked.

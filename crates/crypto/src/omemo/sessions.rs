@@ -8,7 +8,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::device::{Device, PrekeyState};
+use super::device::Device;
 use super::error::{BundleError, DecryptError, EncryptError, StateError};
 use super::keys::{IdentityKey, RatchetKey};
 use super::profile::{Exchange, Profile};
@@ -29,10 +29,11 @@ pub struct Encrypted {
 /// How a message came to us; decides what a used prekey may still do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// Just now. A prekey that has been used is not accepted again.
+    /// Just now. A prekey that has been used is accepted again until a bundle without it has been out for ten minutes: two
+    /// senders may have picked it, and neither is to lose a message.
     Live,
-    /// From an archive or the offline queue, while catching up. Two senders may then have picked the same prekey, and
-    /// neither is to lose a message.
+    /// From an archive or the offline queue, while catching up. It may have been picked at any time, so it is accepted as
+    /// long as it is there.
     CatchUp,
 }
 
@@ -221,11 +222,14 @@ impl<P: Profile> SessionSet<P> {
         }
         let (signed_prekey, prekey, state) =
             device.prekeys_for(exchange.signed_prekey_id, exchange.prekey_id).ok_or(DecryptError::Undecryptable)?;
-        let reused = match (state, incoming.delivery) {
-            (PrekeyState::Fresh, _) => false,
-            (PrekeyState::UsedBy(ephemerals), Delivery::CatchUp) if !ephemerals.contains(&exchange.ephemeral) => true,
-            _ => return Err(DecryptError::Undecryptable),
+        let serves = match incoming.delivery {
+            Delivery::Live => state.serves(&exchange.ephemeral, incoming.now),
+            Delivery::CatchUp => state.serves_late(&exchange.ephemeral),
         };
+        if !serves {
+            return Err(DecryptError::Undecryptable);
+        }
+        let reused = !state.is_fresh();
         let mut session = Session::respond(device, &exchange, signed_prekey, prekey, incoming.now)?;
         let decrypted = session.decrypt(message, random)?;
         check_pin(pinned, &session.peer)?;
@@ -249,8 +253,13 @@ impl<P: Profile> SessionSet<P> {
         Ok(opened)
     }
 
-    /// Whether a message looks like one that was decrypted before, for deciding what to show about a failure: a repetition
-    /// is no reason to warn or to repair a session. Nothing about the message is verified.
+    /// Whether a message is one that was decrypted before, for deciding what to show about a failure: a repetition is no
+    /// reason to warn or to repair a session.
+    ///
+    /// Its place in a chain having passed is not enough: a peer whose state was put back to an older one uses the same places
+    /// for other words (attack row C23). It is a repetition only when the hash of what was opened there is the same.
+    ///
+    /// Source: security design §3.5.
     pub fn looks_repeated(&self, bytes: &[u8], key_exchange: bool) -> bool {
         let message = match key_exchange {
             true => P::parse_exchange(bytes).map(|(_, message)| message),
@@ -258,7 +267,7 @@ impl<P: Profile> SessionSet<P> {
         };
         message
             .and_then(P::parse)
-            .is_ok_and(|framed| self.sessions().any(|session| session.ratchet.has_passed(&framed.header)))
+            .is_ok_and(|framed| self.sessions().any(|session| session.ratchet.has_opened(&framed)))
     }
 
     /// Drops archived sessions whose time is over. Called by itself whenever a session is archived.

@@ -7,17 +7,19 @@ use std::marker::PhantomData;
 use prost::Message;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::device::{Device, OneTimePrekey, SignedPrekey};
+use super::device::{Device, MadePrekeys, OneTimePrekey, SignedPrekey};
 use super::error::StateError;
 use super::keys::{DhPair, IdentityKey, IdentityKeyPair, RatchetKey};
 use super::profile::{Exchange, Profile, ProfileId, Role};
-use super::ratchet::{Ratchet, ReceivingChain, SendingChain, SkippedKey};
+use super::ratchet::{OpenedHash, OpenedLog, Ratchet, ReceivingChain, SendingChain, SkippedKey};
 use super::session::Session;
 use super::sessions::SessionSet;
 use crate::Secret;
 
-/// The version that this crate writes, and the only one so far.
-const VERSION: u32 = 1;
+/// The version that this crate writes. Version 1, first light's, knew no withdrawn prekeys, no list of the signed prekeys
+/// made and no hashes of opened messages; what it wrote is read, and says so by their absence.
+const VERSION: u32 = 2;
+const OLDEST_VERSION: u32 = 1;
 
 #[derive(Clone, PartialEq, Message, Zeroize, ZeroizeOnDrop)]
 #[prost(skip_debug)]
@@ -34,6 +36,12 @@ struct StoredDevice {
     prekeys: Vec<StoredPrekey>,
     #[prost(uint32, tag = "6")]
     next_prekey_id: u32,
+    /// Whether the list of made signed prekeys is complete.
+    #[prost(bool, tag = "7")]
+    made_all: bool,
+    /// Their hashes, 32 bytes each.
+    #[prost(bytes = "vec", tag = "8")]
+    made: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message, Zeroize, ZeroizeOnDrop)]
@@ -62,6 +70,8 @@ struct StoredPrekey {
     secret: Vec<u8>,
     #[prost(bytes = "vec", repeated, tag = "3")]
     used_by: Vec<Vec<u8>>,
+    #[prost(uint64, optional, tag = "4")]
+    withdrawn_at: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message, Zeroize, ZeroizeOnDrop)]
@@ -128,6 +138,12 @@ struct StoredChain {
     key: Vec<u8>,
     #[prost(bool, tag = "4")]
     heartbeat: bool,
+    /// Of a receiving chain, from which message on hashes are kept; absent where none were.
+    #[prost(uint32, optional, tag = "5")]
+    opened_since: Option<u32>,
+    /// Counter (four bytes, little-endian) and hash (16 bytes) of each opened message, oldest first.
+    #[prost(bytes = "vec", tag = "6")]
+    opened: Vec<u8>,
 }
 
 pub(super) fn encode_device(device: &Device) -> Zeroizing<Vec<u8>> {
@@ -138,6 +154,8 @@ pub(super) fn encode_device(device: &Device) -> Zeroizing<Vec<u8>> {
         signed_prekeys: device.signed_prekeys.iter().map(StoredSignedPrekey::from).collect(),
         prekeys: device.prekeys.iter().map(StoredPrekey::from).collect(),
         next_prekey_id: device.next_prekey_id,
+        made_all: device.made.complete,
+        made: device.made.hashes.concat(),
     };
     Zeroizing::new(stored.encode_to_vec())
 }
@@ -151,6 +169,7 @@ pub(super) fn decode_device(bytes: &[u8]) -> Result<Device, StateError> {
         signed_prekeys: all(&stored.signed_prekeys, StoredSignedPrekey::restore)?,
         prekeys: all(&stored.prekeys, StoredPrekey::restore)?,
         next_prekey_id: stored.next_prekey_id,
+        made: MadePrekeys { complete: stored.made_all, hashes: chunks::<32>(&stored.made)? },
     };
     // A device always has a published signed prekey; `Device::bundle` relies on it.
     if device.id == 0 || device.signed_prekeys.is_empty() {
@@ -213,6 +232,7 @@ impl From<&OneTimePrekey> for StoredPrekey {
             id: prekey.id,
             secret: prekey.pair.secret().expose().to_vec(),
             used_by: prekey.used_by.iter().map(|key| key.as_bytes().to_vec()).collect(),
+            withdrawn_at: prekey.withdrawn_at,
         }
     }
 }
@@ -223,6 +243,7 @@ impl StoredPrekey {
             id: self.id,
             pair: DhPair::from_secret(secret(&self.secret)?),
             used_by: all(&self.used_by, |bytes| ratchet_key(bytes))?,
+            withdrawn_at: self.withdrawn_at,
         })
     }
 }
@@ -286,7 +307,14 @@ impl StoredSession {
 
 impl From<&SendingChain> for StoredChain {
     fn from(chain: &SendingChain) -> Self {
-        Self { ratchet: Vec::new(), counter: chain.next, key: chain.key.expose().to_vec(), heartbeat: false }
+        Self {
+            ratchet: Vec::new(),
+            counter: chain.next,
+            key: chain.key.expose().to_vec(),
+            heartbeat: false,
+            opened_since: None,
+            opened: Vec::new(),
+        }
     }
 }
 
@@ -297,6 +325,8 @@ impl From<&ReceivingChain> for StoredChain {
             counter: chain.next,
             key: chain.key.expose().to_vec(),
             heartbeat: chain.heartbeat,
+            opened_since: Some(chain.opened.since),
+            opened: chain.opened.hashes.iter().flat_map(opened_entry).collect(),
         }
     }
 }
@@ -308,6 +338,8 @@ impl From<&SkippedKey> for StoredChain {
             counter: skipped.counter,
             key: skipped.key.expose().to_vec(),
             heartbeat: false,
+            opened_since: None,
+            opened: Vec::new(),
         }
     }
 }
@@ -323,7 +355,17 @@ impl StoredChain {
             key: secret(&self.key)?,
             next: self.counter,
             heartbeat: self.heartbeat,
+            opened: self.restore_opened()?,
         })
+    }
+
+    fn restore_opened(&self) -> Result<OpenedLog, StateError> {
+        let mut log = OpenedLog::new(self.opened_since.unwrap_or(self.counter));
+        for entry in chunks::<20>(&self.opened)? {
+            let (counter, hash) = entry.split_first_chunk::<4>().ok_or(StateError::Corrupt)?;
+            log.hashes.push_back((u32::from_le_bytes(*counter), array(hash)?));
+        }
+        Ok(log)
     }
 
     fn restore_skipped(&self) -> Result<SkippedKey, StateError> {
@@ -332,7 +374,17 @@ impl StoredChain {
 }
 
 fn check_version(found: u32) -> Result<(), StateError> {
-    if found == VERSION { Ok(()) } else { Err(StateError::UnknownVersion { found }) }
+    if (OLDEST_VERSION..=VERSION).contains(&found) { Ok(()) } else { Err(StateError::UnknownVersion { found }) }
+}
+
+fn opened_entry((counter, hash): &(u32, OpenedHash)) -> impl Iterator<Item = u8> {
+    counter.to_le_bytes().into_iter().chain(*hash)
+}
+
+/// Cuts a list of entries of one length.
+fn chunks<const N: usize>(bytes: &[u8]) -> Result<Vec<[u8; N]>, StateError> {
+    let (entries, rest) = bytes.as_chunks::<N>();
+    if rest.is_empty() { Ok(entries.to_vec()) } else { Err(StateError::Corrupt) }
 }
 
 fn profile_number(profile: ProfileId) -> u32 {

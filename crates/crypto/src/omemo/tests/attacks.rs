@@ -389,7 +389,7 @@ both_profiles! {
     }
 
     /// Two senders picked the same prekey while we were away; the second one's session may only receive at first.
-    fn a_prekey_used_twice_is_accepted_while_catching_up_and_must_be_answered<P: Profile>() {
+    fn a_prekey_used_twice_serves_both_and_the_second_must_be_answered<P: Profile>() {
         let random = SeededRandom::new(17);
         let mut bob = Party::<P>::new(&random);
         let (mut alice, mut carol) = (Party::<P>::new(&random), Party::<P>::new(&random));
@@ -401,8 +401,7 @@ both_profiles! {
         bob.sessions = SessionSet::new();
 
         let message = carol.send(b"from carol");
-        assert_eq!(bob.receive(&message, &random).unwrap_err(), DecryptError::Undecryptable, "not live");
-        let opened = bob.receive_by(&message, Delivery::CatchUp, &random).unwrap();
+        let opened = bob.receive(&message, &random).unwrap();
         let reply = opened.reply_due.unwrap();
         assert_eq!(reply.reason, ReplyReason::ReusedPrekey);
         assert!(!bob.sessions.is_ready(NOW), "receive-only");
@@ -416,6 +415,129 @@ both_profiles! {
         bob.receive(&carol.send(b"moved on"), &random).unwrap();
         assert!(bob.sessions.is_ready(NOW));
         carol.receive(&bob.send(b"both ways"), &random).unwrap();
+    }
+
+    /// Ten minutes after a bundle without it is out, nobody can be on their way with it any more, but for what had waited.
+    fn a_used_prekey_serves_until_ten_minutes_after_a_bundle_without_it<P: Profile>() {
+        let random = SeededRandom::new(30);
+        let mut bob = Party::<P>::new(&random);
+        let mut bundle = bob.bundle();
+        bundle.prekeys.truncate(1);
+        let writes = || {
+            let mut party = Party::<P>::new(&random);
+            party.sessions.start(&party.device, &bundle, NOW, &random).unwrap();
+            party.send(b"hello")
+        };
+        let received = |bob: &mut Party<P>, message: &Encrypted, delivery, now| {
+            bob.restart();
+            let incoming = Incoming { bytes: &message.bytes, key_exchange: true, delivery, now };
+            SessionSet::<P>::new().decrypt(&mut bob.device, &incoming, None, &random).map(|_| ())
+        };
+        let first = writes();
+        received(&mut bob, &first, Delivery::Live, NOW).unwrap();
+        assert!(bob.device.is_publication_due());
+        let publication = bob.device.publication();
+        // However long no bundle without it is out, and whatever is completed meanwhile.
+        bob.device.catch_up_completed(NOW + 9 * DAY);
+        received(&mut bob, &writes(), Delivery::Live, NOW + 9 * DAY).unwrap();
+        bob.device.published(&publication, NOW);
+        assert!(!bob.device.is_publication_due());
+        assert_eq!(bob.device.next_erasure(), Some(NOW + PREKEY_GRACE_SECONDS));
+        bob.device.catch_up_completed(NOW + 599);
+        received(&mut bob, &writes(), Delivery::Live, NOW + 599).unwrap();
+        let refused = received(&mut bob, &writes(), Delivery::Live, NOW + 600);
+        assert_eq!(refused.unwrap_err(), DecryptError::Undecryptable);
+        let late = writes();
+        received(&mut bob, &late, Delivery::CatchUp, NOW + 600).unwrap();
+        for repeated in [&first, &late] {
+            let refused = received(&mut bob, repeated, Delivery::CatchUp, NOW + 600);
+            assert_eq!(refused.unwrap_err(), DecryptError::Undecryptable, "the same key exchange, never twice");
+        }
+        bob.device.catch_up_completed(NOW + 600);
+        assert_eq!((bob.device.used_prekey_count(), bob.device.next_erasure()), (0, None));
+        let refused = received(&mut bob, &writes(), Delivery::CatchUp, NOW + 600);
+        assert_eq!(refused.unwrap_err(), DecryptError::Undecryptable, "the private part is erased");
+    }
+
+    fn one_prekey_serves_no_more_than_sixteen_senders<P: Profile>() {
+        let random = SeededRandom::new(31);
+        let mut bob = Party::<P>::new(&random);
+        let mut bundle = bob.bundle();
+        bundle.prekeys.truncate(1);
+        for number in 0..17 {
+            let mut party = Party::<P>::new(&random);
+            party.sessions.start(&party.device, &bundle, NOW, &random).unwrap();
+            bob.sessions = SessionSet::new();
+            assert_eq!(bob.receive(&party.send(b"hello"), &random).is_ok(), number < 16, "{number}");
+        }
+    }
+
+    /// A peer whose state was put back writes other words in places that have passed: not a repetition.
+    fn c23_other_words_in_a_place_that_has_passed_are_no_repetition<P: Profile>() {
+        let random = SeededRandom::new(32);
+        let (mut alice, mut bob) = acquainted::<P>(&random);
+        let before = alice.snapshot();
+        let lost: Vec<_> = (0..3u8).map(|n| alice.send(&[n])).collect();
+        lost.iter().for_each(|message| drop(bob.receive(message, &random).unwrap()));
+        bob.restart();
+        let mut restored = Party::<P> {
+            device: Device::from_bytes(&before.0).unwrap(),
+            sessions: SessionSet::from_bytes(&before.1).unwrap(),
+        };
+        for (number, old) in lost.iter().enumerate() {
+            let new = restored.send(format!("other words {number}").as_bytes());
+            assert_eq!(bob.receive(&new, &random).unwrap_err(), DecryptError::Undecryptable);
+            assert!(!bob.sessions.looks_repeated(&new.bytes, new.key_exchange));
+            assert!(bob.sessions.looks_repeated(&old.bytes, old.key_exchange));
+        }
+    }
+
+    fn a_chain_remembers_the_last_thousand_messages_and_no_more<P: Profile>() {
+        let random = SeededRandom::new(33);
+        let (mut alice, mut bob) = acquainted::<P>(&random);
+        let sent: Vec<_> = (0..=MAX_OPENED_HASHES).map(|n| alice.send(&n.to_le_bytes())).collect();
+        sent.iter().for_each(|message| drop(bob.receive(message, &random).unwrap()));
+        let kept = |bob: &Party<P>| bob.sessions.current.as_ref().unwrap().ratchet.receiving.last().unwrap().opened.hashes.len();
+        assert_eq!(kept(&bob), MAX_OPENED_HASHES);
+        bob.restart();
+        assert_eq!(kept(&bob), MAX_OPENED_HASHES);
+        assert!(bob.sessions.looks_repeated(&sent[MAX_OPENED_HASHES].bytes, false));
+    }
+
+    /// Only what our own key signed, and this state has never made, proves that a copy is in use (C24).
+    fn c24_nothing_but_a_signed_prekey_that_was_never_made_is_proof<P: Profile>() {
+        let random = SeededRandom::new(34);
+        let mut device = Device::generate(NOW, &random);
+        let mut copy = Device::from_bytes(&device.to_bytes()).unwrap();
+        let first = device.bundle::<P>();
+        assert!(!device.is_copied::<P>(&first));
+        device.maintain(NOW + 7 * DAY, &random);
+        assert!(!device.is_copied::<P>(&first), "an old one of our own");
+        let mut renamed = first.clone();
+        renamed.signed_prekey.id = 9999;
+        assert!(!device.is_copied::<P>(&renamed), "an old one under a new id: ids are not signed");
+        let mut forged = device.bundle::<P>();
+        forged.prekeys.iter_mut().for_each(|prekey| prekey.id += 100_000);
+        assert!(!device.is_copied::<P>(&forged), "one-time prekeys are not signed");
+        forged.prekeys.clear();
+        assert!(!device.is_copied::<P>(&forged));
+        let stranger = Device::generate(NOW, &random).bundle::<P>();
+        assert!(!device.is_copied::<P>(&stranger), "of another identity");
+        let mut claimed = stranger.clone();
+        claimed.identity_key = first.identity_key.clone();
+        assert!(!device.is_copied::<P>(&claimed), "not signed by us");
+        copy.maintain(NOW + 8 * DAY, &random);
+        let made_elsewhere = copy.bundle::<P>();
+        for byte in 0..made_elsewhere.signature.len() {
+            let mut flipped = made_elsewhere.clone();
+            flipped.signature[byte] ^= 1;
+            assert!(!device.is_copied::<P>(&flipped), "byte {byte}");
+        }
+        assert!(device.is_copied::<P>(&made_elsewhere));
+        let again = Device::from_bytes(&device.to_bytes()).unwrap();
+        assert!(again.is_copied::<P>(&made_elsewhere) && !again.is_copied::<P>(&first), "remembered for good");
+        device.made.complete = false;
+        assert!(!device.is_copied::<P>(&made_elsewhere), "an older store has no full list, and takes no such proof");
     }
 }
 

@@ -47,7 +47,9 @@ both_profiles! {
         assert_eq!(bob.device.maintain(NOW, &random), Maintenance { bundle_changed: true });
         assert_eq!(bob.device.prekey_count(), PREKEY_COUNT);
         bob.restart();
-        bob.device.catch_up_completed(NOW);
+        let publication = bob.device.publication();
+        bob.device.published(&publication, NOW);
+        bob.device.catch_up_completed(NOW + PREKEY_GRACE_SECONDS);
         assert_eq!(bob.device.bundle::<P>().prekeys.len(), PREKEY_COUNT);
         assert!(bob.device.prekeys.iter().all(|prekey| prekey.used_by.is_empty()), "used ones are erased");
     }
@@ -87,9 +89,9 @@ both_profiles! {
         };
         assert_eq!(other.unwrap_err(), StateError::WrongProfile);
         // The version is the first field of both.
-        assert_eq!(&sessions[..2], &[0x08, 1]);
-        let newer = [&[0x08, 2], &sessions[2..]].concat();
-        assert_eq!(SessionSet::<P>::from_bytes(&newer).unwrap_err(), StateError::UnknownVersion { found: 2 });
+        assert_eq!(&sessions[..2], &[0x08, 2]);
+        let newer = [&[0x08, 3], &sessions[2..]].concat();
+        assert_eq!(SessionSet::<P>::from_bytes(&newer).unwrap_err(), StateError::UnknownVersion { found: 3 });
     }
 }
 

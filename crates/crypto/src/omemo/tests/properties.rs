@@ -47,6 +47,9 @@ struct Message {
     encrypted: Encrypted,
 }
 
+/// How many prekeys the bundles hold that somebody has fetched before anything else happened.
+const OLD_PREKEYS: usize = 2;
+
 struct World<P> {
     random: SeededRandom,
     alice: Party<P>,
@@ -54,13 +57,20 @@ struct World<P> {
     in_flight: Vec<Message>,
     arrived: Vec<Message>,
     sent_count: u32,
+    /// What was fetched of alice and of bob before anything else happened: whoever uses these picks the same prekeys again.
+    old_bundles: [PublishedBundle; 2],
 }
 
 impl<P: Profile> World<P> {
     fn new(seed: u64) -> Self {
         let random = SeededRandom::new(seed);
         let (alice, bob) = (Party::new(&random), Party::new(&random));
-        Self { random, alice, bob, in_flight: Vec::new(), arrived: Vec::new(), sent_count: 0 }
+        let old_bundles = [&alice, &bob].map(|party| {
+            let mut bundle = party.device.bundle::<P>();
+            bundle.prekeys.truncate(OLD_PREKEYS);
+            bundle
+        });
+        Self { random, alice, bob, in_flight: Vec::new(), arrived: Vec::new(), sent_count: 0, old_bundles }
     }
 
     fn party(&mut self, alice: bool) -> &mut Party<P> {
@@ -70,6 +80,13 @@ impl<P: Profile> World<P> {
     fn start(&mut self, alice: bool) {
         let (party, peer) = if alice { (&mut self.alice, &self.bob) } else { (&mut self.bob, &self.alice) };
         party.start(peer, &self.random);
+    }
+
+    /// As [`World::start`], with a bundle that was fetched long ago.
+    fn start_with_old_bundle(&mut self, alice: bool) {
+        let bundle = Bundle::parse(&self.old_bundles[usize::from(alice)]).unwrap();
+        let (party, random) = if alice { (&mut self.alice, &self.random) } else { (&mut self.bob, &self.random) };
+        party.sessions.start(&party.device, &bundle, NOW, random).unwrap();
     }
 
     fn send(&mut self, by_alice: bool) {
@@ -157,14 +174,25 @@ fn exactly_once<P: Profile>(seed: u64, events: &[Event]) {
     assert!(world.same_session());
 }
 
-/// Both begin before either has heard of the other, and one of them may begin again.
-fn converge<P: Profile>(seed: u64, renewals: &[bool], order: &[prop::sample::Index]) {
+/// How a party begins again.
+#[derive(Debug, Clone, Copy)]
+struct Renewal {
+    alice: bool,
+    /// With a bundle fetched before, so that it may well pick a prekey that has been used.
+    old_bundle: bool,
+}
+
+/// Both begin before either has heard of the other, and they may begin again.
+fn converge<P: Profile>(seed: u64, renewals: &[Renewal], order: &[prop::sample::Index]) {
     let mut world = World::<P>::new(seed);
     world.send(true);
     world.send(false);
-    for alice in renewals {
-        world.happen(&Event::Renew { alice: *alice });
-        world.send(*alice);
+    for renewal in renewals {
+        match renewal.old_bundle {
+            true => world.start_with_old_bundle(renewal.alice),
+            false => world.happen(&Event::Renew { alice: renewal.alice }),
+        }
+        world.send(renewal.alice);
     }
     order.iter().for_each(|index| world.happen(&Event::Deliver(*index)));
     world.settle();
@@ -173,8 +201,25 @@ fn converge<P: Profile>(seed: u64, renewals: &[bool], order: &[prop::sample::Ind
     assert!(acknowledged(&world.alice) && acknowledged(&world.bob));
 }
 
+fn renewal() -> impl Strategy<Value = Renewal> {
+    any::<(bool, bool)>().prop_map(|(alice, old_bundle)| Renewal { alice, old_bundle })
+}
+
+/// Begins again with the very prekey of the first time: one renewal in a hundred.
+#[test]
+fn who_begins_again_may_pick_the_same_prekey() {
+    let renewals = [Renewal { alice: true, old_bundle: false }];
+    converge::<Legacy>(4_535_840_245_465_017_054, &renewals, &[]);
+    converge::<Omemo2>(4_535_840_245_465_017_054, &renewals, &[]);
+}
+
+/// `PROPTEST_CASES` for the long run by hand.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_schedule_reads_each_message_exactly_once(seed in any::<u64>(), events in vec(event(), 1..60)) {
@@ -185,8 +230,8 @@ proptest! {
     #[test]
     fn crossed_initiations_converge(
         seed in any::<u64>(),
-        renewals in vec(any::<bool>(), 0..2),
-        order in vec(any::<prop::sample::Index>(), 0..4),
+        renewals in vec(renewal(), 0..4),
+        order in vec(any::<prop::sample::Index>(), 0..6),
     ) {
         converge::<Legacy>(seed, &renewals, &order);
         converge::<Omemo2>(seed, &renewals, &order);

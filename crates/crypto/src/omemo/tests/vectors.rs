@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::super::device::{OneTimePrekey, SignedPrekey};
+use super::super::device::{MadePrekeys, OneTimePrekey, SignedPrekey};
 use super::super::keys::{DhPair, IdentityKeyPair};
 use super::super::payload::Content;
 use super::super::profile::{Header, Rules};
@@ -141,8 +141,10 @@ fn device(party: &Value) -> Device {
             id: number(&party["prekey"]["id"]),
             pair: pair(&party["prekey"]["secret"]),
             used_by: Vec::new(),
+            withdrawn_at: None,
         }],
         next_prekey_id: 2,
+        made: MadePrekeys { complete: false, hashes: Vec::new() },
     }
 }
 
