@@ -56,7 +56,7 @@ pub(crate) struct Fetches {
     pub(crate) own_bundles_open: u8,
     /// Whether the own bundles have been compared with the store in this session: before that, no ratchet moves.
     pub(crate) own_device_checked: bool,
-    /// The own bundles that the server has confirmed since they changed.
+    /// The own bundles that the server has confirmed, of those that are being published.
     pub(crate) published: HashSet<Version>,
     /// The own lists that the server has been asked for in this session, and has answered, well or not.
     own_lists_answered: HashSet<Version>,

@@ -1,12 +1,15 @@
 //! This device's own keys: made, published, refilled, and made anew when the store turns out to be a copy.
 
-use crypto::omemo::{Device, Legacy, Omemo2, PublishedBundle};
+use std::time::Duration;
+
+use crypto::omemo::{Device, Legacy, Omemo2, Publication, PublishedBundle};
 use store::Transaction;
 use xep::forms::{Form, FormType};
 use xep::omemo::{BundleElement, DeviceList, Version};
 use xep::pubsub::{FORM_NODE_CONFIG, FORM_PUBLISH_OPTIONS, Item, Request};
 use xmpp::jid::BareJid;
 use xmpp::stanza::Condition;
+use xmpp::time::Timestamp;
 
 use crate::bundles::bundle_in_answer;
 use crate::engine::{Answer, Engine, Question, Republish};
@@ -19,6 +22,20 @@ use crate::tables::{self, DeviceRow};
 const ATTEMPT_OPEN_ONLY: u8 = 2;
 const ATTEMPT_PLAIN: u8 = 3;
 
+/// How often bundles are published on account of strangers, at most (security-design §2.6).
+const STRANGERS_WAIT: Duration = Duration::from_secs(3600);
+
+/// The publication of the own bundles that is under way, or was last.
+#[derive(Default)]
+pub(crate) struct Publishing {
+    /// Counts publications: an answer about an earlier one says nothing about this one.
+    round: u64,
+    /// The prekeys that these bundles no longer offer.
+    withdrawn: Publication,
+    /// When the server last confirmed, or was last asked: strangers' prekeys wait from then on.
+    last: Option<Timestamp>,
+}
+
 impl Engine {
     /// Makes the keys of a new device.
     pub(crate) fn make_device(&self, own: &BareJid, tx: &mut Transaction) -> Device {
@@ -28,6 +45,7 @@ impl Engine {
             device: device.to_bytes().to_vec(),
             publish_due: true,
             retired_ids: Vec::new(),
+            published_ms: 0,
         };
         tables::save(tx, &device_key(own), &row);
         device
@@ -44,7 +62,10 @@ impl Engine {
     pub(crate) async fn load_device(&mut self) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
         match tables::load::<DeviceRow>(&self.store, &device_key(&own)).await? {
-            Some(row) => self.device = Some(Device::from_bytes(&row.device).map_err(|_| EngineError::BadRow)?),
+            Some(row) => {
+                self.device = Some(Device::from_bytes(&row.device).map_err(|_| EngineError::BadRow)?);
+                self.publishing.last = Some(Timestamp::from_millis(row.published_ms));
+            }
             None => {
                 let mut tx = self.store.transaction();
                 self.device = Some(self.make_device(&own, &mut tx));
@@ -68,6 +89,7 @@ impl Engine {
             device: device.to_bytes().to_vec(),
             publish_due: true,
             retired_ids,
+            published_ms: 0,
         };
         tables::save(&mut tx, &device_key(&own), &row);
         let mut people: Vec<String> = vec![own.as_str().to_owned()];
@@ -108,6 +130,28 @@ impl Engine {
             self.maintain_device(true).await?;
         }
         Ok(())
+    }
+
+    /// When [`Engine::look_at_keys`] has something to do.
+    pub(crate) fn next_look_at_keys(&self) -> Option<Timestamp> {
+        let device = self.device.as_ref().filter(|_| self.may_look_at_keys())?;
+        let erasure = device.next_erasure().and_then(|at| i64::try_from(at).ok()).map(Timestamp::from_secs);
+        let publication = device.is_publication_due().then(|| self.strangers_turn());
+        erasure.into_iter().chain(publication).min()
+    }
+
+    fn may_look_at_keys(&self) -> bool {
+        self.is_online() && !self.is_catching_up() && self.fetches.own_device_checked
+    }
+
+    /// From when on prekeys that strangers have used up are reason enough to publish.
+    fn strangers_turn(&self) -> Timestamp {
+        self.publishing.last.map_or_else(|| self.now(), |last| last.min(self.now()) + STRANGERS_WAIT)
+    }
+
+    /// Erases used prekeys whose time is over, and publishes what strangers have used up.
+    pub(crate) async fn look_at_keys(&mut self, now: Timestamp) -> Result<(), EngineError> {
+        if self.next_look_at_keys().is_some_and(|at| at <= now) { self.maintain_device(true).await } else { Ok(()) }
     }
 
     /// At the start of a session: looks at what the server shows of our keys. Nothing is sealed or published before the
@@ -157,24 +201,32 @@ impl Engine {
         let own = self.own_or_bad()?;
         let row = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?;
         // Before the comparison, what is here may be older than what is published there.
-        if row.is_some_and(|row| row.publish_due) && self.is_online() && self.fetches.own_device_checked {
+        if !self.is_online() || !self.fetches.own_device_checked {
+            return Ok(());
+        }
+        let Some(device) = &self.device else { return Ok(()) };
+        let for_strangers = device.is_publication_due() && self.strangers_turn() <= self.now();
+        if for_strangers || row.is_some_and(|row| row.publish_due) {
+            self.publishing.withdrawn = device.publication();
+            self.publishing.round += 1;
+            self.publishing.last = Some(self.now());
             self.fetches.published.clear();
             for version in Version::STRONGEST_FIRST {
-                self.publish_bundle(version, 0);
+                self.publish_bundle(version, 0, self.publishing.round);
             }
         }
         Ok(())
     }
 
-    pub(crate) fn publish_bundle(&mut self, version: Version, attempt: u8) {
-        let Some(device) = &self.device else { return };
+    fn publish_bundle(&mut self, version: Version, attempt: u8, round: u64) {
+        let Some(device) = self.device.as_ref().filter(|_| round == self.publishing.round) else { return };
         let bundle = BundleElement::from(own_bundle(device, version)).to_element(version);
         let request = Request::Publish {
             node: version.bundle_node(device.id()),
             item: Item::new(&version.bundle_item(device.id()), bundle),
             options: publish_options(version.bundle_options(), attempt),
         };
-        self.ask("set", None, request.to_element().0, Question::PublishBundle { version, attempt });
+        self.ask("set", None, request.to_element().0, Question::PublishBundle { version, attempt, round });
     }
 
     fn publish_list(&mut self, version: Version, others: &DeviceList, attempt: u8) {
@@ -219,17 +271,14 @@ impl Engine {
             Answer::Result(Some(pubsub)) => bundle_in_answer(pubsub, version, device.id()),
             _ => None,
         };
-        let is_newer = |theirs: &PublishedBundle| {
-            theirs.signed_prekey.id > ours.signed_prekey.id
-                || theirs.prekeys.iter().any(|prekey| !device.has_issued_prekey(prekey.id))
-        };
         match theirs {
-            // We have published keys that this store does not know: it was put back to an older state.
-            Some(theirs) if theirs.identity_key == ours.identity_key && is_newer(&theirs) => {
+            // Our key has signed what this store has never made: a copy of it is, or was, in use elsewhere.
+            Some(theirs) if is_proof(device, version, &theirs) => {
                 self.renew_device().await?;
                 self.fetches.own_bundles_open = 1; // what the server has of the old device does not matter any more
             }
-            Some(theirs) if theirs.identity_key == ours.identity_key && theirs.signed_prekey == ours.signed_prekey => {}
+            // Anything else proves nothing, however odd it is: it is put right (C24).
+            Some(theirs) if is_ours(device, version, &ours, &theirs) => {}
             _ if matches!(answer, Answer::Lost) => {}
             _ => self.note_publish_due().await?,
         }
@@ -240,7 +289,7 @@ impl Engine {
         if self.fetches.own_bundles_open == 0 { self.own_device_is_checked().await } else { Ok(()) }
     }
 
-    async fn note_publish_due(&mut self) -> Result<(), EngineError> {
+    pub(crate) async fn note_publish_due(&mut self) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
         let row = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?;
         if let Some(row) = row.filter(|row| !row.publish_due) {
@@ -255,28 +304,47 @@ impl Engine {
         &mut self,
         version: Version,
         attempt: u8,
+        round: u64,
         answer: &Answer,
     ) -> Result<(), EngineError> {
+        if round != self.publishing.round {
+            return Ok(()); // keys have changed since
+        }
         match answer {
             Answer::Result(_) => {
                 self.fetches.published.insert(version);
                 if Version::STRONGEST_FIRST.iter().all(|version| self.fetches.published.contains(version)) {
-                    let own = self.own_or_bad()?;
-                    let row = tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?;
-                    if let Some(row) = row.filter(|row| row.publish_due) {
-                        let mut tx = self.store.transaction();
-                        tables::save(&mut tx, &device_key(&own), &DeviceRow { publish_due: false, ..row });
-                        tx.commit().await?;
-                    }
+                    self.bundles_are_out().await?;
                 }
             }
             Answer::Error(error) if attempt < ATTEMPT_PLAIN => {
                 if let Some(node) = self.device.as_ref().map(|device| version.bundle_node(device.id())) {
-                    self.fix_node(version, node, error.condition, Republish::Bundle, attempt);
+                    self.fix_node(version, node, error.condition, Republish::Bundle { round }, attempt);
                 }
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// The server has the bundles of both versions: from now on nobody new picks the prekeys that are not in them.
+    async fn bundles_are_out(&mut self) -> Result<(), EngineError> {
+        let (own, now) = (self.own_or_bad()?, self.now());
+        let (Some(device), Some(row)) =
+            (&self.device, tables::load::<DeviceRow>(&self.store, &device_key(&own)).await?)
+        else {
+            return Ok(());
+        };
+        // On a copy: if the commit fails, they are published again.
+        let mut device = Device::from_bytes(&device.to_bytes()).map_err(|_| EngineError::BadRow)?;
+        device.published(&self.publishing.withdrawn, self.now_secs());
+        let bytes = device.to_bytes().to_vec();
+        let row = DeviceRow { publish_due: false, published_ms: now.as_millis(), device: bytes, ..row };
+        let mut tx = self.store.transaction();
+        tables::save(&mut tx, &device_key(&own), &row);
+        tx.commit().await?;
+        self.device = Some(device);
+        self.publishing.last = Some(now);
         Ok(())
     }
 
@@ -297,7 +365,7 @@ impl Engine {
         }
         let options = match then {
             Republish::List(_) => version.devices_options(),
-            Republish::Bundle => version.bundle_options(),
+            Republish::Bundle { .. } => version.bundle_options(),
         };
         let request = Request::Configure { node, form: Some(form(FORM_NODE_CONFIG, options)) };
         let question = Question::Configure { version, then };
@@ -312,9 +380,28 @@ impl Engine {
     fn republish(&mut self, version: Version, what: Republish, attempt: u8) {
         match what {
             Republish::List(list) => self.publish_list(version, &list, attempt),
-            Republish::Bundle => self.publish_bundle(version, attempt),
+            Republish::Bundle { round } => self.publish_bundle(version, attempt, round),
         }
     }
+}
+
+/// Whether a bundle at the server proves that a copy of this device is in use.
+fn is_proof(device: &Device, version: Version, theirs: &PublishedBundle) -> bool {
+    match version {
+        Version::Omemo2 => device.is_copied::<Omemo2>(theirs),
+        Version::Legacy => device.is_copied::<Legacy>(theirs),
+    }
+}
+
+/// Whether a bundle at the server is as we left it, but for prekeys that have been used since.
+fn is_ours(device: &Device, version: Version, ours: &PublishedBundle, theirs: &PublishedBundle) -> bool {
+    let serves = |prekey| match version {
+        Version::Omemo2 => device.has_prekey::<Omemo2>(prekey),
+        Version::Legacy => device.has_prekey::<Legacy>(prekey),
+    };
+    theirs.identity_key == ours.identity_key
+        && theirs.signed_prekey == ours.signed_prekey
+        && theirs.prekeys.iter().all(serves)
 }
 
 fn own_bundle(device: &Device, version: Version) -> PublishedBundle {

@@ -183,6 +183,9 @@ pub(crate) struct DeviceRow {
     /// Ids that this device had before, to be taken off the lists.
     #[prost(uint32, repeated, tag = "4")]
     pub(crate) retired_ids: Vec<u32>,
+    /// When the server last confirmed the bundles.
+    #[prost(int64, tag = "5")]
+    pub(crate) published_ms: i64,
 }
 
 /// Somebody.

@@ -316,6 +316,7 @@ impl Engine {
         if self.downloads.are_due(now) {
             self.retry_downloads(now).await?;
         }
+        self.look_at_keys(now).await?;
         self.retry_waiting(now).await
     }
 

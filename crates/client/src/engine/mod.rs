@@ -28,6 +28,7 @@ use crate::error::{CommandError, EngineError, Failure};
 use crate::event::{AccountState, Event};
 use crate::migrations::MIGRATIONS;
 use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output, SaveId};
+use crate::own_device::Publishing;
 use crate::transfers::Transfers;
 
 /// Sending steps after which the next generation is due: half of what is allowed, because writing it takes time.
@@ -65,6 +66,7 @@ pub struct Engine {
     sending_steps: u32,
     /// The day on which the own keys were last looked after.
     pub(crate) maintained_day: Option<i64>,
+    pub(crate) publishing: Publishing,
     /// The rows of the outbox: what the server has not acknowledged.
     pub(crate) outbox_open: BTreeSet<u64>,
     /// Those of them that have been sent on this connection.
@@ -101,6 +103,7 @@ impl Engine {
             next_http: 1,
             sending_steps: 0,
             maintained_day: None,
+            publishing: Publishing::default(),
             outbox_open: BTreeSet::new(),
             outbox_sent: BTreeSet::new(),
             outbox_careful: false,
@@ -247,8 +250,8 @@ impl Engine {
         let waiting = self.retry_waiting_at.values().min().copied().filter(|_| self.is_online());
         let look_up = self.fetches.look_ups.next_timeout().filter(|_| self.is_online());
         let fetches = self.downloads.next_timeout().filter(|_| self.is_online());
-        let (connection, queries) = (self.connection.next_timeout(), self.queries.next_timeout());
-        [connection, queries, waiting, look_up, fetches].into_iter().flatten().min()
+        let own = [self.connection.next_timeout(), self.queries.next_timeout(), self.next_look_at_keys()];
+        own.into_iter().chain([waiting, look_up, fetches]).flatten().min()
     }
 
     /// Whether nothing is under way that is worth waiting for before the program ends: online, that every question is

@@ -31,8 +31,8 @@ pub(crate) enum Question {
     Bundle { who: BareJid, version: Version, device: u32 },
     /// To publish the own device list.
     PublishList { version: Version, list: DeviceList, attempt: u8 },
-    /// To publish the own bundle.
-    PublishBundle { version: Version, attempt: u8 },
+    /// To publish the own bundle, as it was at this publication.
+    PublishBundle { version: Version, attempt: u8, round: u64 },
     /// To set the access of an own node, where publish-options were refused.
     Configure { version: Version, then: Republish },
     /// Whether everything that waited at the server has been delivered.
@@ -59,7 +59,7 @@ pub(crate) enum Question {
 #[derive(Clone)]
 pub(crate) enum Republish {
     List(DeviceList),
-    Bundle,
+    Bundle { round: u64 },
 }
 
 /// How a question was answered.

@@ -52,7 +52,9 @@ impl Engine {
             Question::DeviceList { who, version } => self.list_answer(who, version, answer).await,
             Question::Bundle { who, version, device } => self.bundle_answer(who, device, version, answer).await,
             Question::OwnBundle { version } => self.own_bundle_answer(version, &answer).await,
-            Question::PublishBundle { version, attempt } => self.publish_bundle_answer(version, attempt, &answer).await,
+            Question::PublishBundle { version, attempt, round } => {
+                self.publish_bundle_answer(version, attempt, round, &answer).await
+            }
             Question::PublishList { version, list, attempt } => {
                 self.publish_list_answer(version, list, attempt, &answer);
                 Ok(())

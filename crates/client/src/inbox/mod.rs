@@ -132,7 +132,7 @@ impl Engine {
         self.put_device_row(&mut tx, &row)?;
         self.put_sessions(&mut tx, who, element.sender_device, &sessions)?;
         if opened.used_prekey.is_some() {
-            self.put_device(&mut tx, &device, true).await?;
+            self.put_device(&mut tx, &device, false).await?;
         }
         let aftermath = Aftermath {
             version: element.version,
@@ -298,10 +298,13 @@ impl Engine {
                 Version::Legacy => self.send_empty_under::<Legacy>(who, aftermath.device, Some(reply)).await?,
             }
         }
-        // While messages keep coming from the offline queue, once at the end is enough. Later a prekey that was used is
-        // erased at once: nobody else may use it, and whoever takes this machine must not find it.
-        if aftermath.used_prekey && !self.is_catching_up() {
-            self.maintain_device(true).await?;
+        // What strangers use up is published with the next bundle, or once an hour (security-design §2.6); what others do,
+        // at once, but while messages keep coming from the offline queue, once at the end.
+        if aftermath.used_prekey && counts {
+            self.note_publish_due().await?;
+            if !self.is_catching_up() {
+                self.maintain_device(true).await?;
+            }
         }
         Ok(())
     }

@@ -217,14 +217,45 @@ fn c04_sessions_of_strangers_do_not_outlive_the_device_either() {
     assert!(!ready(&mut world));
 }
 
+/// Ten minutes after the bundle without it is out; what strangers have used goes with the next bundle, or once an hour.
 #[test]
-fn a_used_prekey_is_erased_as_soon_as_nothing_can_wait_for_it() {
+fn a_used_prekey_is_erased_as_soon_as_nobody_can_be_on_their_way_with_it() {
+    let minutes = |count: u64| std::time::Duration::from_secs(60 * count);
     let (mut world, alice, _) = World::alice_and_bob(48);
     let used = |world: &mut World| world.engine(alice).device.as_ref().unwrap().used_prekey_count();
-    assert_eq!(used(&mut world), 0, "bob's greeting came while alice was online");
+    let offered = |world: &mut World| {
+        let nodes = world.server.nodes("alice@north.example");
+        let item = nodes["urn:xmpp:omemo:2:bundles"].last().unwrap().payload.clone().unwrap();
+        xep::omemo::BundleElement::parse(&item).unwrap().1.prekeys.len()
+    };
+    assert_eq!((used(&mut world), offered(&mut world)), (1, 99), "bob's greeting, published at once");
+    world.advance(minutes(9));
+    assert_eq!(used(&mut world), 1);
+    world.advance(minutes(2));
+    assert_eq!(used(&mut world), 0);
     let carol = world.join("carol", "south.example");
     world.say(carol, "alice@north.example", "takes another");
+    world.advance(minutes(40));
+    assert_eq!((used(&mut world), offered(&mut world)), (1, 99), "a stranger does not make us publish");
+    world.restart(alice);
+    assert_eq!((used(&mut world), offered(&mut world)), (1, 99), "nor at the next start");
+    world.advance(minutes(15));
+    assert_eq!((used(&mut world), offered(&mut world)), (1, 98), "but once an hour");
+    world.advance(minutes(11));
     assert_eq!(used(&mut world), 0);
+}
+
+/// An answer about bundles that are out of date says nothing about the prekeys that have been used since.
+#[test]
+fn a_prekey_is_withdrawn_only_by_a_bundle_without_it() {
+    let (mut world, alice, _) = World::alice_and_bob(63);
+    world.advance(std::time::Duration::from_secs(3600));
+    let carol = world.join("carol", "south.example");
+    world.say(carol, "alice@north.example", "takes one");
+    world.server.failing.insert("alice@north.example".into(), xmpp::stanza::Condition::InternalServerError);
+    world.advance(std::time::Duration::from_secs(2 * 3600));
+    let device = world.engine(alice).device.as_ref().unwrap();
+    assert_eq!((device.used_prekey_count(), device.is_publication_due(), device.next_erasure()), (1, true, None));
 }
 
 #[test]

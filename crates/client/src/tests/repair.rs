@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use xmpp::stanza::Condition;
 
+use crate::Command;
+use crate::command::InboxSide;
 use crate::error::Failure;
 use crate::event::{Event, MessageState, Notice};
 use crate::testing::World;
@@ -113,11 +115,55 @@ fn prekeys_are_refilled_when_they_run_low() {
     assert_eq!(bundle(&mut world).prekeys.len(), 100);
     let bob = world.join("bob", "south.example");
     world.say(bob, "alice@north.example", "takes one");
+    world.advance(Duration::from_secs(60 * 60));
     assert_eq!(bundle(&mut world).prekeys.len(), 99);
     let before = bundle(&mut world).signed_prekey;
     world.advance(Duration::from_secs(8 * 24 * 60 * 60));
     world.restart(alice);
     assert_ne!(bundle(&mut world).signed_prekey, before, "the signed prekey is replaced weekly");
+}
+
+/// Two people who fetched the same bundle may pick the same prekey: neither loses a word, live or not.
+#[test]
+fn two_senders_who_picked_one_prekey_are_both_read() {
+    for away in [false, true] {
+        let mut world = World::new(76);
+        let alice = world.join("alice", "north.example");
+        let others = [world.join("bob", "south.example"), world.join("carol", "west.example")];
+        for node in ["urn:xmpp:omemo:2:bundles".to_owned(), {
+            let id = world.device_ids("alice@north.example")[0];
+            format!("eu.siacs.conversations.axolotl.bundles:{id}")
+        }] {
+            let nodes = world.server.nodes("alice@north.example");
+            let Some(item) = nodes.get_mut(&node).and_then(|items| items.last_mut()) else { continue };
+            let payload = item.payload.as_mut().unwrap();
+            let prekeys = payload.children_mut().find(|child| child.name() == "prekeys").unwrap();
+            let first = prekeys.children().next().unwrap().clone();
+            *prekeys = xmpp::xml::Element::new("prekeys", prekeys.ns().to_owned()).with_child(first);
+        }
+        if away {
+            world.kill(alice);
+        }
+        for (number, person) in others.iter().enumerate() {
+            world.say(*person, "alice@north.example", &format!("words {number}"));
+        }
+        if away {
+            world.restart(alice);
+        }
+        let mut requests = world.texts(alice, InboxSide::Requests);
+        requests.sort();
+        assert_eq!(requests, ["words 0", "words 1"], "away: {away}");
+        for (person, who) in others.iter().zip(["bob@south.example", "carol@west.example"]) {
+            world.command(alice, Command::Accept { who: who.into() }).unwrap();
+            world.say(alice, who, "welcome");
+            assert_eq!(world.received(*person), ["welcome"], "away: {away}");
+            world.say(*person, "alice", "thank you");
+        }
+        let mut received = world.received(alice);
+        received.sort();
+        assert_eq!(received, ["thank you", "thank you", "words 0", "words 1"]);
+        assert!(world.notices(alice).is_empty());
+    }
 }
 
 #[test]

@@ -188,6 +188,12 @@ impl Device {
             && !self.made.hashes.contains(&hash_of(&prekey))
     }
 
+    /// Whether a published prekey is one of ours that still serves, used or not.
+    pub fn has_prekey<P: Profile>(&self, prekey: &PublishedPrekey) -> bool {
+        let ours = self.prekeys.iter().find(|ours| ours.id == prekey.id);
+        ours.is_some_and(|ours| P::prekey_bytes(&ours.pair.public()) == prekey.key)
+    }
+
     /// How many one-time prekeys are left to publish.
     pub fn prekey_count(&self) -> usize {
         self.prekeys.iter().filter(|prekey| prekey.used_by.is_empty()).count()
