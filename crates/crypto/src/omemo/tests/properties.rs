@@ -213,9 +213,13 @@ fn who_begins_again_may_pick_the_same_prekey() {
     converge::<Omemo2>(4_535_840_245_465_017_054, &renewals, &[]);
 }
 
-/// `PROPTEST_CASES` for the long run by hand.
+/// A few by habit; as many as `PROPTEST_CASES` says, which is read by proptest itself, in the long run by hand.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40)
+    const UNLESS_SET: u32 = 256;
+    match ProptestConfig::default().cases {
+        UNLESS_SET => 40,
+        asked => asked,
+    }
 }
 
 proptest! {
