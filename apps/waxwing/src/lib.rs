@@ -7,6 +7,7 @@
 //! | [`socket`] | JSON-RPC 2.0 on a local socket: further processes use the engine of the first |
 //! | [`runtime`] | the shell around [`client::Engine`]: profile, connection, files |
 //! | [`terminal`] | text of others made harmless, codes to scan, progress |
+//! | `words` | every sentence that the program says, to be read as a whole |
 //! | [`demo`] | two brokers and two people in one process, and the proof that nobody could read along |
 //!
 //! The first process that opens a profile runs its engine and listens on a socket that only its owner can open; every
@@ -20,3 +21,4 @@ pub mod demo;
 pub mod runtime;
 pub mod socket;
 pub mod terminal;
+mod words;

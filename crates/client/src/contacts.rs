@@ -9,7 +9,7 @@ use crate::account::endpoints_to_rows;
 use crate::command::{InboxSide, Reply};
 use crate::display::one_line;
 use crate::engine::Engine;
-use crate::error::{CommandError, EngineError};
+use crate::error::{CommandError, EngineError, LinkProblem};
 use crate::event::{Contact, Event, PersonTrust, Relation};
 use crate::invites::Invitation;
 use crate::tables::{self, ContactRow, DeviceTrustCode, PeerDeviceRow, RelationCode, TrustCode};
@@ -75,8 +75,9 @@ impl Engine {
 
     /// Adds whoever a link belongs to.
     pub(crate) async fn add(&mut self, link: &str, name: Option<String>) -> Result<Reply, CommandError> {
-        let invitation = Invitation::parse(link).ok_or(CommandError::BadLink)?;
-        let row = self.introduce(&invitation, name).await?.ok_or(CommandError::BadLink)?;
+        let invitation = Invitation::parse(link)?;
+        invitation.person(&self.own()?)?;
+        let row = self.introduce(&invitation, name).await?.ok_or(LinkProblem::BelongsToNobody)?;
         Ok(Reply::Contact(self.contact_view(&row).await?))
     }
 
@@ -183,10 +184,10 @@ impl Engine {
     /// Finds a contact by short name, address or link.
     pub(crate) async fn resolve_known(&self, who: &str) -> Result<ContactRow, CommandError> {
         let own = self.own()?;
-        let address = Invitation::parse(who).and_then(|invitation| invitation.inviter);
+        let address = Invitation::parse(who).ok().and_then(|invitation| invitation.inviter);
         let address = address.or_else(|| BareJid::parse(who).ok().filter(|jid| jid.localpart().is_some()));
         if let Some(address) = address {
-            return self.contact_row(&own, &address).await?.ok_or(CommandError::UnknownContact);
+            return self.contact_row(&own, &address).await?.ok_or(CommandError::UnknownAddress);
         }
         let wanted = who.to_lowercase();
         let rows = self.contact_rows_of(&own).await?;
@@ -208,12 +209,21 @@ impl Engine {
     pub(crate) async fn resolve_recipient(&mut self, who: &str) -> Result<ContactRow, CommandError> {
         let own = self.own()?;
         let mut row = match self.resolve_known(who).await {
-            Err(CommandError::UnknownContact) => {
-                if let Some(invitation) = Invitation::parse(who) {
-                    return self.introduce(&invitation, None).await?.ok_or(CommandError::BadLink);
+            Err(CommandError::UnknownContact | CommandError::UnknownAddress) => {
+                let invitation = match Invitation::parse(who) {
+                    Ok(invitation) => Some(invitation),
+                    Err(LinkProblem::NoLink) => None,
+                    Err(problem) => return Err(problem.into()),
+                };
+                if let Some(invitation) = invitation {
+                    invitation.person(&own)?;
+                    return self.introduce(&invitation, None).await?.ok_or(LinkProblem::BelongsToNobody.into());
                 }
                 let jid = BareJid::parse(who).map_err(|_| CommandError::UnknownContact)?;
-                if jid.localpart().is_none() || jid == own {
+                if jid == own {
+                    return Err(CommandError::IsYourself);
+                }
+                if jid.localpart().is_none() {
                     return Err(CommandError::UnknownContact);
                 }
                 new_contact(&own, &jid)

@@ -21,6 +21,12 @@ pub enum AddressWarning {
 }
 
 impl AddressWarning {
+    /// One of each kind, for whoever keeps watch over what is said to people.
+    #[must_use]
+    pub fn every() -> Vec<Self> {
+        store::every!(AddressWarning { LooksLikeAnother, MixedScripts })
+    }
+
     /// One sentence for the user.
     #[must_use]
     pub fn words(self) -> &'static str {

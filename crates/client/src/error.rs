@@ -13,16 +13,18 @@ pub enum CommandError {
     NoAccount,
     /// There is an account in this profile already.
     AccountExists,
-    /// The link cannot be read, or is of another kind.
-    BadLink,
+    /// The link cannot be used for this.
+    BadLink(LinkProblem),
     /// The address is no address.
     BadAddress,
     /// The link leaves the choice of a user name open: give one.
     NameNeeded,
     /// The chosen user name has characters that no address may have.
     BadName,
-    /// Nobody of that name is known.
+    /// No contact has that name.
     UnknownContact,
+    /// Nobody with that address is known here.
+    UnknownAddress,
     /// Several contacts have that name: use the address.
     AmbiguousName,
     /// No such message.
@@ -49,31 +51,70 @@ pub enum CommandError {
     Store(StoreError),
 }
 
+impl CommandError {
+    /// One of each kind, for whoever keeps watch over what is said to people.
+    #[must_use]
+    pub fn every() -> Vec<Self> {
+        store::every!(Self {
+            NoAccount => [Self::NoAccount],
+            AccountExists => [Self::AccountExists],
+            BadLink => [Self::BadLink(LinkProblem::NoLink)], // the others: [`LinkProblem::every`]
+            BadAddress => [Self::BadAddress],
+            NameNeeded => [Self::NameNeeded],
+            BadName => [Self::BadName],
+            UnknownContact => [Self::UnknownContact],
+            UnknownAddress => [Self::UnknownAddress],
+            OwnDeviceWaits => [Self::OwnDeviceWaits],
+            UnknownDevice => [Self::UnknownDevice],
+            IsYourself => [Self::IsYourself],
+            AmbiguousName => [Self::AmbiguousName],
+            UnknownMessage => [Self::UnknownMessage],
+            Empty => [Self::Empty],
+            TooLong => [Self::TooLong],
+            Offline => [Self::Offline],
+            DoesNotMatch => [Self::DoesNotMatch],
+            NothingToCompare => [Self::NothingToCompare],
+            NotApplicable => [Self::NotApplicable],
+            Store => [Self::Store(StoreError::Altered)],
+        })
+    }
+}
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
-            Self::NoAccount => "There is no account here yet. Join with an invite link, or log in.",
-            Self::AccountExists => "There is an account here already.",
-            Self::BadLink => "This is no link that can be used here.",
-            Self::BadAddress => "This is no address. An address looks like bob@example.org.",
-            Self::NameNeeded => "Choose a user name.",
-            Self::BadName => "This user name has characters that a user name cannot have.",
-            Self::UnknownContact => "Nobody of that name is known. Use the address, or add a link.",
-            Self::AmbiguousName => "Several people have that name. Use the address.",
-            Self::UnknownMessage => "There is no such message.",
-            Self::Empty => "There is nothing to send.",
+            Self::NoAccount => "There is no account here yet.",
+            Self::AccountExists => "There is an account here already, and a profile holds only one.",
+            Self::BadLink(problem) => problem.words(),
+            Self::BadAddress => "This is not an address. An address looks like bob@example.org.",
+            Self::NameNeeded => "This link lets you choose a user name.",
+            Self::BadName => "A user name cannot contain spaces, quotation marks or any of & / : < > @.",
+            Self::UnknownContact => "None of your contacts has this name. Use an address (bob@example.org) or a link.",
+            Self::UnknownAddress => "Nobody with this address is among your contacts. Check how it is written.",
+            Self::IsYourself => "This is your own address. Your own apps are shown by: waxwing devices",
+            Self::AmbiguousName => "Several of your contacts have this name. Use the address of the one you mean.",
+            Self::UnknownMessage => "There is no such message here. It may have been deleted.",
+            Self::Empty => "There is nothing to send: the message is empty.",
             Self::TooLong => "This is too long for one message. Send it as a file.",
-            Self::Offline => "This needs a connection to your server, and there is none.",
-            Self::DoesNotMatch => "It does not match. Do not trust this conversation before you know why.",
-            Self::NothingToCompare => "This person has not been reached yet, so there is nothing to compare.",
+            Self::Offline => "This needs a connection to your server, and there is none at the moment.",
+            Self::DoesNotMatch => {
+                "It does not match. Somebody may be in between: find out why before you write anything confidential."
+            }
+            Self::NothingToCompare => {
+                "There is nothing to compare yet: no app of theirs has been found. Write to them first, or ask them to \
+                 write to you."
+            }
             Self::OwnDeviceWaits => {
                 "Your account has another app that waits for your answer. Until you have said whether it is yours, there \
                  is no number to compare: the other side would see a different one. See it: waxwing devices"
             }
             Self::UnknownDevice => "There is no app of that number, or it has not shown its key yet.",
-            Self::IsYourself => "This is your own address. Your own apps are shown by: waxwing devices",
-            Self::NotApplicable => "This cannot be done here.",
-            Self::Store(error) => return write!(f, "What is on this machine's disk cannot be used: {error}"),
+            Self::NotApplicable => "This is not possible here.",
+            Self::Store(error) => {
+                let mut what_happened = error.what_happened().chars();
+                let first = what_happened.next().map(|c| c.to_ascii_uppercase()).unwrap_or_default();
+                return write!(f, "{first}{}. {}", what_happened.as_str(), error.what_to_do());
+            }
         };
         f.write_str(words)
     }
@@ -87,6 +128,80 @@ impl From<StoreError> for CommandError {
     }
 }
 
+/// Why a link cannot be used. Each has a sentence of its own, because each needs something else of the person who pasted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkProblem {
+    /// It is something else: an address, a word, a page.
+    NoLink,
+    /// It begins as a link and cannot be read: a piece is missing or has been changed.
+    Damaged,
+    /// It ends where a shell cuts off what is not in quotes.
+    Ended,
+    /// It belongs to a person, and opens no account.
+    OpensNoAccount,
+    /// It opens an account, and belongs to nobody who could be added.
+    BelongsToNobody,
+    /// It links two servers.
+    ForServers,
+    /// It is the user's own.
+    Own,
+    /// It is somebody else's than the one who is to be verified.
+    SomebodyElse,
+    /// It names no keys, so that it verifies nobody.
+    ProvesNothing,
+}
+
+impl LinkProblem {
+    /// One of each kind, for whoever keeps watch over what is said to people.
+    #[must_use]
+    pub fn every() -> Vec<Self> {
+        store::every!(LinkProblem {
+            NoLink,
+            Damaged,
+            Ended,
+            OpensNoAccount,
+            BelongsToNobody,
+            ForServers,
+            Own,
+            SomebodyElse,
+            ProvesNothing
+        })
+    }
+
+    /// Sentences for the user.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NoLink => "This is not a link. A link begins with xmpp: or https: and comes from the other person.",
+            Self::Damaged => {
+                "This link is not whole: a piece of it is missing or was changed. Copy it again from beginning to end, \
+                 and put it in quotes: 'xmpp:...'"
+            }
+            Self::Ended => {
+                "This link was cut off: a terminal ends a command at the first ; in it. Put the link in quotes: \
+                 'xmpp:...'"
+            }
+            Self::OpensNoAccount => {
+                "This link belongs to a person and does not open an account. Ask them for an invite link; with an \
+                 account of your own you can add them by this one."
+            }
+            Self::BelongsToNobody => {
+                "This link opens an account; it does not belong to a person. Ask the person for a link of their own."
+            }
+            Self::ForServers => {
+                "This link connects two servers. It is for the people who run them: waxwingd peer add 'xmpp:...'"
+            }
+            Self::Own => "This is your own link. Give it to somebody else, and take theirs.",
+            Self::SomebodyElse => "This link belongs to somebody else than the person whom you want to verify.",
+            Self::ProvesNothing => {
+                "Nobody can be verified by this link, because it does not say which apps are theirs. Ask them for the \
+                 one that `waxwing verify` shows."
+            }
+        }
+    }
+}
+
 /// Why the engine itself cannot go on.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -95,6 +210,14 @@ pub enum EngineError {
     Store(StoreError),
     /// What the store holds was not written by this program, or by a newer one.
     BadRow,
+}
+
+impl EngineError {
+    /// One of each kind, for whoever keeps watch over what is said to people.
+    #[must_use]
+    pub fn every() -> Vec<Self> {
+        store::every!(Self { Store => [Self::Store(StoreError::Altered)], BadRow => [Self::BadRow] })
+    }
 }
 
 impl fmt::Display for EngineError {
@@ -111,6 +234,12 @@ impl std::error::Error for EngineError {}
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<LinkProblem> for CommandError {
+    fn from(problem: LinkProblem) -> Self {
+        Self::BadLink(problem)
     }
 }
 
@@ -191,52 +320,113 @@ pub enum Failure {
     EndsConnection,
     /// A file arrived and could not be saved on this machine.
     FileNotSaved,
+    /// The server's key is not the one that the link names.
+    OtherServer,
+    /// The server let this account in before, and does not know it or its password any more.
+    NoLongerAccepted,
+    /// The server has no TLS that is good enough.
+    NoSafeConnection,
 }
 
 impl Failure {
-    /// One or two sentences for the user.
+    /// What happened, why, and what to do.
     pub fn words(self) -> &'static str {
         match self {
-            Self::NotSecure => "This person cannot be reached securely yet. Nothing was sent.",
-            Self::Changed => {
-                "What is known about this person has changed. Nothing is sent until you have looked at it."
+            Self::NotSecure => {
+                "They have no app yet that can read encrypted messages, or it cannot be found at the moment. Nothing was \
+                 sent."
             }
-            Self::Blocked => "You have blocked this person. Nothing was sent.",
-            Self::PolicyViolation => "A server on the way does not carry messages like this.",
-            Self::NoSuchPerson => "There is nobody of that name at that server.",
-            Self::NoSuchServer => "The other server does not exist or cannot be trusted.",
-            Self::ServerTimeout => "The other server does not answer at the moment.",
-            Self::NotWanted => "This person does not take messages from you.",
-            Self::Full => "A server on the way has no more room.",
-            Self::Unavailable => "This person is away, and their server does not keep messages.",
-            Self::Refused => "A server on the way refused.",
-            Self::WrongPassword => "User name and password do not fit.",
-            Self::ServerNotProved => "The server did not prove that it is yours. Somebody may be in between.",
-            Self::NotTrusted => "The server is not the one that the link or its name promises.",
-            Self::NoSafeLogin => "The server offers no safe way to sign in.",
-            Self::NameTaken => "That user name is taken. Choose another.",
-            Self::NameRefused => "The server does not take that user name. Choose another.",
-            Self::InviteInvalid => "The invitation has been used or has expired. Ask for a new one.",
-            Self::RegistrationClosed => "The server needs an invitation.",
-            Self::NotSupported => "The server does not offer this.",
-            Self::Replaced => "The account was opened by another program as this very device.",
-            Self::Disconnected => "There is no connection to your server.",
-            Self::Protocol => "The server does not speak as agreed.",
-            Self::FileTooLarge => "The file is too large.",
-            Self::FileGone => "The file is no longer there.",
-            Self::FileDamaged => "The file was damaged on its way, or is not the one that was offered.",
-            Self::FileAddress => "The file lies at a place that must not be used.",
+            Self::Changed => {
+                "Something about this person has changed: they may have a new device, or somebody may be pretending to be them. Nothing was sent."
+            }
+            Self::Blocked => "You have blocked this person, so nothing was sent.",
+            Self::PolicyViolation => {
+                "A server on the way does not pass on messages of this kind. Ask the person who runs your server."
+            }
+            Self::NoSuchPerson => {
+                "Their server says that it has no such account. Check the address; the account may have been deleted."
+            }
+            Self::NoSuchServer => {
+                "There is no server of this name, or the one that answered could not prove that the name is its own. \
+                 Check the address behind the @."
+            }
+            Self::ServerTimeout => "The other server does not answer at the moment. Try again later.",
+            Self::NotWanted => {
+                "They do not take messages from you. They may have to add you first: give them a link of yours."
+            }
+            Self::Full => "A server on the way has no room left, or took too much at once. Try again later.",
+            Self::Unavailable => {
+                "Their server did not take it: either it has no such account (any more), or they are offline and it \
+                 keeps nothing for them. Check the address, or ask them."
+            }
+            Self::Refused => "A server on the way refused it and did not say why. Try again later.",
+            Self::WrongPassword => {
+                "The server does not accept this password for this name. Check both; capital letters matter."
+            }
+            Self::ServerNotProved => {
+                "The server could not prove that it knows your account, so signing in was stopped. Somebody may be \
+                 listening in between. Try another network; if it stays so, ask the person who runs the server."
+            }
+            Self::NotTrusted => {
+                "The server's certificate is not trusted: it is made for another name, has run out, or nobody known \
+                 vouches for it. Nothing was sent to it."
+            }
+            Self::NoSafeLogin => {
+                "The server offers no way to sign in that keeps the password safe, so it was not sent. Ask the person \
+                 who runs the server to switch on SCRAM."
+            }
+            Self::NameTaken => "This user name is taken already.",
+            Self::NameRefused => "The server does not give out this user name.",
+            Self::InviteInvalid => {
+                "This invite link has been used, has run out or was taken back, or a piece of it is missing. If it is \
+                 whole, ask for a new one."
+            }
+            Self::RegistrationClosed => {
+                "This server opens an account only for an invite link. Ask somebody who is there for one. If you have \
+                 one, make sure that all of it is there, in quotes."
+            }
+            Self::NotSupported => "Your server does not offer this.",
+            Self::Replaced => {
+                "This profile is in use in another place: a copy of it signed in as the same device. Use only one of \
+                 them, and sign in anew on the other."
+            }
+            Self::Disconnected => "The connection to your server broke. Try again.",
+            Self::Protocol => "The server gave an answer that makes no sense. Tell the person who runs it.",
+            Self::FileTooLarge => "The file is larger than the server takes, or than its sender said.",
+            Self::FileGone => "The file is not on the server any more. Ask for it to be sent again.",
+            Self::FileDamaged => {
+                "What arrived is not the file that was sent: it was damaged or exchanged on its way, and was thrown \
+                 away. Ask for it to be sent again."
+            }
+            Self::FileAddress => {
+                "The file lies at an address that can be misused (not https, or inside a private network), so it was \
+                 not fetched. Ask for it to be sent another way."
+            }
             Self::BindingRefused => {
-                "The server offers to tie the sign-in to the encrypted connection (tls-exporter, tls-server-end-point), \
-                 and then refuses: a fault of the server, or somebody in between. If you know it is the server's fault, \
-                 sign in with --danger-no-binding."
+                "The server says that it can tie signing in to the encrypted connection (tls-exporter, \
+                 tls-server-end-point), and then refuses. That is a mistake of the server, or somebody is in between. \
+                 If you know that it is the server's mistake, sign in with --danger-no-binding."
+            }
+            Self::NoSafeConnection => {
+                "The server offers no encryption that is good enough (TLS 1.2 or newer), so nothing was sent to it. Ask \
+                 the person who runs it to update it."
+            }
+            Self::OtherServer => {
+                "The server that answered is not the one that your link names. Either a letter of the link is wrong, or \
+                 somebody is in between. Copy the link again; if it stays so, ask the person who gave it to you, and \
+                 do not go on."
+            }
+            Self::NoLongerAccepted => {
+                "The server let this account in before and does not any more. Either its password was changed somewhere else, or the account was deleted."
             }
             Self::Expired => "Their server did not take it for three days, so it is not tried any more.",
             Self::Cancelled => "You took it back. If it was on its way already, it may still arrive.",
             Self::EndsConnection => {
                 "Your server ends the connection whenever this message is sent, so it is not tried any more."
             }
-            Self::FileNotSaved => "The file arrived, but this machine could not save it.",
+            Self::FileNotSaved => {
+                "The file arrived and could not be saved on this machine. Check the disk; `waxwing inbox` tries again."
+            }
         }
     }
 
@@ -251,45 +441,52 @@ impl Failure {
     }
 
     pub(crate) fn from_code(code: u32) -> Option<Self> {
-        ALL.iter().copied().find(|failure| failure.code() == code)
+        Self::every().into_iter().find(|failure| failure.code() == code)
+    }
+
+    /// Each of them, for whoever keeps watch over what is said to people. New ones are declared last, because their place
+    /// is stored.
+    #[must_use]
+    pub fn every() -> Vec<Self> {
+        store::every!(Failure {
+            NotSecure,
+            Changed,
+            Blocked,
+            PolicyViolation,
+            NoSuchPerson,
+            NoSuchServer,
+            ServerTimeout,
+            NotWanted,
+            Full,
+            Unavailable,
+            Refused,
+            WrongPassword,
+            ServerNotProved,
+            NotTrusted,
+            NoSafeLogin,
+            NameTaken,
+            NameRefused,
+            InviteInvalid,
+            RegistrationClosed,
+            NotSupported,
+            Replaced,
+            Disconnected,
+            Protocol,
+            FileTooLarge,
+            FileGone,
+            FileDamaged,
+            FileAddress,
+            BindingRefused,
+            Expired,
+            Cancelled,
+            EndsConnection,
+            FileNotSaved,
+            OtherServer,
+            NoLongerAccepted,
+            NoSafeConnection,
+        })
     }
 }
-
-/// In the order of declaration; new ones go last in both, because their place is stored.
-const ALL: [Failure; 32] = [
-    Failure::NotSecure,
-    Failure::Changed,
-    Failure::Blocked,
-    Failure::PolicyViolation,
-    Failure::NoSuchPerson,
-    Failure::NoSuchServer,
-    Failure::ServerTimeout,
-    Failure::NotWanted,
-    Failure::Full,
-    Failure::Unavailable,
-    Failure::Refused,
-    Failure::WrongPassword,
-    Failure::ServerNotProved,
-    Failure::NotTrusted,
-    Failure::NoSafeLogin,
-    Failure::NameTaken,
-    Failure::NameRefused,
-    Failure::InviteInvalid,
-    Failure::RegistrationClosed,
-    Failure::NotSupported,
-    Failure::Replaced,
-    Failure::Disconnected,
-    Failure::Protocol,
-    Failure::FileTooLarge,
-    Failure::FileGone,
-    Failure::FileDamaged,
-    Failure::FileAddress,
-    Failure::BindingRefused,
-    Failure::Expired,
-    Failure::Cancelled,
-    Failure::EndsConnection,
-    Failure::FileNotSaved,
-];
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -325,11 +522,12 @@ mod tests {
 
     #[test]
     fn every_failure_has_a_code_that_reads_back_and_words() {
-        for failure in ALL {
+        let every = Failure::every();
+        for failure in every.iter().copied() {
             assert_eq!(Failure::from_code(failure.code()), Some(failure));
             assert!(failure.words().ends_with('.'));
         }
         assert_eq!(Failure::from_code(0), None);
-        assert_eq!(Failure::from_code(ALL.len() as u32 + 1), None);
+        assert_eq!(Failure::from_code(every.len() as u32 + 1), None);
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn to_element(link: &str) -> Element {
 /// Finds the link that a person sent of themselves. A link about anybody else is none.
 pub(crate) fn of_content(content: &[Element], from: &BareJid) -> Option<Invitation> {
     let element = content.iter().find(|element| element.is("introduction", NS))?;
-    Invitation::parse(&element.text()).filter(|link| link.inviter.as_ref() == Some(from))
+    Invitation::parse(&element.text()).ok().filter(|link| link.inviter.as_ref() == Some(from))
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use crypto::omemo::IdentityKey;
 use store::Transaction;
 use xep::commands::{Progress, Request, Response};
-use xep::uri::{self, Action, Link, TrustKeys};
+use xep::uri::{self, Action, Link, TrustKeys, UriError};
 use xmpp::jid::{BareJid, Jid};
 
 use crate::command::{Outcome, Reply, RequestId};
 use crate::engine::{Answer, Engine, Question};
-use crate::error::{CommandError, EngineError};
+use crate::error::{CommandError, EngineError, LinkProblem};
 use crate::event::{Event, MessageId};
 use crate::output::Endpoint;
 use crate::tables::{self, InviteRow};
@@ -23,6 +23,8 @@ pub(crate) struct Invitation {
     /// The person whom the link is about.
     pub(crate) inviter: Option<BareJid>,
     pub(crate) token: Option<String>,
+    /// Nothing stands behind the action, as when a shell took the rest for the next command.
+    pub(crate) is_bare: bool,
     /// Whether the token opens an account.
     pub(crate) may_register: bool,
     /// The person's identity keys, in Montgomery form.
@@ -44,23 +46,29 @@ pub(crate) enum InvitePurpose {
 
 impl Invitation {
     /// Reads a link about a person or an account.
-    pub(crate) fn parse(link: &str) -> Option<Self> {
-        let link = Link::parse(link.trim()).ok()?;
-        let person = || link.address.localpart().is_some().then(|| link.address.bare());
+    pub(crate) fn parse(link: &str) -> Result<Self, LinkProblem> {
+        let link = Link::parse(link.trim()).map_err(|error| match error {
+            UriError::Scheme => LinkProblem::NoLink,
+            _ => LinkProblem::Damaged,
+        })?;
+        let person = || link.address.localpart().map(|_| link.address.bare()).ok_or(LinkProblem::BelongsToNobody);
         let (username, inviter, may_register) = match link.action {
             Action::Register => (link.address.localpart().map(str::to_owned), None, true),
             Action::Roster => (None, Some(person()?), link.ibr),
-            Action::Peer => return None,
+            Action::Peer => return Err(LinkProblem::ForServers),
             _ => (None, Some(person()?), false),
         };
-        let montgomery = |keys: &[[u8; 32]]| -> Option<Vec<[u8; 32]>> {
-            keys.iter().map(|key| IdentityKey::from_ed25519(key).ok().map(|key| *key.montgomery())).collect()
+        let montgomery = |keys: &[[u8; 32]]| -> Result<Vec<[u8; 32]>, LinkProblem> {
+            let convert = |key| IdentityKey::from_ed25519(key).map(|key| *key.montgomery());
+            keys.iter().map(|key| convert(key).map_err(|_| LinkProblem::Damaged)).collect()
         };
-        Some(Self {
+        Ok(Self {
             domain: link.address.domainpart().to_owned(),
             username,
             inviter,
             token: link.preauth.clone().filter(|_| link.is_invite()),
+            is_bare: matches!(link.action, Action::Register | Action::Roster)
+                && Link::new(link.address.clone(), link.action.clone()) == link,
             may_register,
             // A link with a key that is none is damaged: better no link than one that seems to have no keys.
             keys: montgomery(&link.keys.trust)?,
@@ -68,6 +76,17 @@ impl Invitation {
             pin: link.pin,
             endpoints: link.at.iter().map(endpoint_from_uri).collect(),
         })
+    }
+}
+
+impl Invitation {
+    /// The person whom the link belongs to, who is somebody else than the user.
+    pub(crate) fn person(&self, own: &BareJid) -> Result<BareJid, LinkProblem> {
+        match &self.inviter {
+            Some(inviter) if inviter == own => Err(LinkProblem::Own),
+            Some(inviter) => Ok(inviter.clone()),
+            None => Err(LinkProblem::BelongsToNobody),
+        }
     }
 }
 

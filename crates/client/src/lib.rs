@@ -75,7 +75,7 @@ mod trust;
 pub use command::{Command, Reply};
 pub use engine::Engine;
 pub use environment::Environment;
-pub use error::{CommandError, EngineError, Failure};
+pub use error::{CommandError, EngineError, Failure, LinkProblem};
 pub use event::{EVENT_VERSION, Event};
 pub use output::{HttpOutcome, Output};
 

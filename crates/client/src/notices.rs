@@ -22,6 +22,25 @@ impl Notice {
     /// The kinds as they are stored. A number is never used again.
     const CODES: [u8; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
+    /// One of each kind about somebody, for whoever keeps watch over what is said to people.
+    #[must_use]
+    pub fn every(contact: &BareJid) -> Vec<Self> {
+        let about = || contact.clone();
+        store::every!(Self {
+            Unreadable => [Self::Unreadable { contact: about() }],
+            StillUnreadable => [Self::StillUnreadable { contact: about() }],
+            NewDevice => [Self::NewDevice { contact: about() }],
+            NewOwnDevice => [Self::NewOwnDevice],
+            Changed => [Self::Changed { contact: about() }],
+            Misaddressed => [Self::Misaddressed { contact: about() }],
+            DeviceRenewed => [Self::DeviceRenewed],
+            NotAllAddressed => [Self::NotAllAddressed { contact: about() }],
+            OddTime => [Self::OddTime { contact: about() }],
+            NewApp => [Self::NewApp { contact: about() }],
+            WordsHeld => [Self::WordsHeld { contact: about() }],
+        })
+    }
+
     /// Whom it is about; nobody for the own account and this machine.
     pub fn contact(&self) -> Option<&BareJid> {
         match self {

@@ -8,7 +8,7 @@ use xmpp::jid::BareJid;
 
 use crate::command::{Number, Proof, Reply};
 use crate::engine::Engine;
-use crate::error::{CommandError, EngineError};
+use crate::error::{CommandError, EngineError, LinkProblem};
 use crate::event::Notice;
 use crate::invites::Invitation;
 use crate::notices::Noted;
@@ -169,9 +169,12 @@ impl Engine {
                 }
             }
             Proof::Link(link) => {
-                let link = Invitation::parse(link).ok_or(CommandError::BadLink)?;
-                if link.inviter.as_ref() != Some(&jid) || link.keys.is_empty() {
-                    return Err(CommandError::BadLink);
+                let link = Invitation::parse(link)?;
+                if link.person(&self.own()?)? != jid {
+                    return Err(LinkProblem::SomebodyElse.into());
+                }
+                if link.keys.is_empty() {
+                    return Err(LinkProblem::ProvesNothing.into());
                 }
                 let known: Vec<_> = devices.iter().filter(|d| d.is_listed() && !d.identity.is_empty()).collect();
                 if !known.is_empty() && !known.iter().any(|d| link.keys.iter().any(|key| d.identity == key)) {

@@ -40,6 +40,20 @@ pub enum Remedy {
 }
 
 impl StoreError {
+    /// One of each kind, for whoever keeps watch over what is said to people.
+    #[must_use]
+    pub fn every() -> Vec<Self> {
+        crate::every!(Self {
+            Conflict => [Self::Conflict],
+            TooLong => [Self::TooLong],
+            Altered => [Self::Altered],
+            WrongKey => [Self::WrongKey],
+            TooNew => [Self::TooNew],
+            CounterExhausted => [Self::CounterExhausted],
+            Backend => [Self::Backend(BackendError::Closed)],
+        })
+    }
+
     /// One sentence: what happened.
     pub fn what_happened(&self) -> &'static str {
         match self {

@@ -45,6 +45,28 @@ pub enum KeysError {
 }
 
 impl KeysError {
+    /// One of each kind, for whoever keeps watch over what is said to people.
+    #[must_use]
+    pub fn every() -> Vec<Self> {
+        use KeyFileError as Content;
+        crate::every!(Self {
+            Missing => [Self::Missing],
+            Exists => [Self::Exists],
+            Exposed => [Self::Exposed],
+            InsideData => [Self::InsideData],
+            Content => [
+                Self::Content(Content::Damaged),
+                Self::Content(Content::TooNew),
+                Self::Content(Content::CostOutOfBounds),
+                Self::Content(Content::PassphraseNeeded),
+                Self::Content(Content::WrongPassphrase),
+            ],
+            DiskFull => [Self::DiskFull],
+            ReadOnly => [Self::ReadOnly],
+            Io => [Self::Io(io::ErrorKind::Other)],
+        })
+    }
+
     /// One sentence: what happened.
     pub fn what_happened(&self) -> &'static str {
         match self {

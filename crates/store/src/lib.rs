@@ -72,6 +72,7 @@ mod cache;
 mod counters;
 mod days;
 mod error;
+mod every;
 mod migrations;
 mod private_file;
 mod store;

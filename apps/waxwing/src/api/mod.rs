@@ -13,6 +13,8 @@ mod views;
 use serde::{Deserialize, Serialize};
 
 pub use event::Event;
+#[cfg(test)]
+pub(crate) use notices::words as notice_words;
 pub use refusal::{Kind, Refusal};
 pub(crate) use translate::{answer, event, outcome};
 pub use views::{ContactView, DeviceView, FileView, MessageView, NoticeView, NumberView, QueuedView, StatusView};

@@ -29,15 +29,18 @@ fn contact(notice: &Notice) -> Option<String> {
 }
 
 /// A word for programs, and sentences for people. They are read hours later, so they say what to do now.
-fn words(notice: &Notice) -> (&'static str, String) {
+pub(crate) fn words(notice: &Notice) -> (&'static str, String) {
     let (word, text) = match notice {
         Notice::Unreadable { .. } => (
             "unreadable",
-            "A message could not be read. Waxwing has asked for a fresh start by itself; ask them to send it again.",
+            "A message from them could not be read. Waxwing has set up the encryption with them anew; ask them to send the \
+             message again.",
         ),
-        Notice::StillUnreadable { .. } => {
-            ("still_unreadable", "A message could not be read. Ask them to send it again.")
-        }
+        Notice::StillUnreadable { .. } => (
+            "still_unreadable",
+            "A message from them could not be read, although the encryption with them was set up anew today already. Ask them \
+             to send it again tomorrow, or in another way.",
+        ),
         Notice::NewDevice { contact } => return ("new_device", new_device(contact.as_str())),
         Notice::NewOwnDevice => (
             "new_own_device",
@@ -47,9 +50,11 @@ fn words(notice: &Notice) -> (&'static str, String) {
         Notice::NewApp { contact } => return ("new_app", new_app(contact.as_str())),
         Notice::WordsHeld { contact } => return ("words_held", words_held(contact.as_str())),
         Notice::Changed { contact } => return ("changed", changed(contact.as_str())),
-        Notice::Misaddressed { .. } => {
-            ("misaddressed", "A message was dropped because it was not meant for this conversation.")
-        }
+        Notice::Misaddressed { .. } => (
+            "misaddressed",
+            "A message in their name was thrown away, because it was written for another conversation or by somebody else. \
+             If it happens again, ask them whether they wrote to you.",
+        ),
         Notice::DeviceRenewed => (
             "device_renewed",
             "What lies on this disk is a copy, or was put back from a backup. To be safe, this device has made itself \
@@ -60,14 +65,21 @@ fn words(notice: &Notice) -> (&'static str, String) {
             "A message reached you that was not encrypted for all the apps its sender meant. Somebody on the way may \
              have left some out. Ask them whether their other apps, and yours, got it.",
         ),
-        Notice::OddTime { .. } => ("odd_time", "The time that a message claims cannot be right."),
+        Notice::OddTime { .. } => (
+            "odd_time",
+            "A message from them claims to have been written at a time that cannot be right. Somebody may have held it back: \
+             ask them when they wrote it.",
+        ),
         _ => ("other", "Something happened that this version cannot explain."),
     };
     (word, text.to_owned())
 }
 
 fn new_device(who: &str) -> String {
-    format!("This verified person uses a new app. It gets nothing until you have compared: waxwing verify {who}")
+    format!(
+        "You have verified this person, and now they use a new app. It gets nothing until you have compared numbers again: \
+         waxwing verify {who}"
+    )
 }
 
 fn new_app(who: &str) -> String {
@@ -86,7 +98,7 @@ fn words_held(who: &str) -> String {
 
 fn changed(who: &str) -> String {
     format!(
-        "What is known about this person does not fit any more. Nothing is sent to them until you have compared: \
-         waxwing verify {who}"
+        "Something about them has changed: they may have a new device, or somebody may be pretending to be them. Nothing is \
+         sent to them until you have compared numbers: waxwing verify {who}"
     )
 }

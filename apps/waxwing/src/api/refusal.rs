@@ -5,6 +5,8 @@ use std::fmt;
 use client::{CommandError, Failure};
 use serde::{Deserialize, Serialize};
 
+use crate::words::refusals;
+
 /// Why a request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -78,21 +80,27 @@ impl From<&CommandError> for Refusal {
         let kind = match error {
             E::NoAccount => Kind::NoAccount,
             E::AccountExists => Kind::AccountExists,
-            E::BadLink | E::BadAddress | E::NameNeeded | E::BadName | E::Empty | E::TooLong | E::IsYourself => {
+            E::BadLink(_) | E::BadAddress | E::IsYourself | E::NameNeeded | E::BadName | E::Empty | E::TooLong => {
                 Kind::BadInput
             }
-            E::UnknownContact | E::AmbiguousName | E::UnknownMessage | E::UnknownDevice => Kind::UnknownContact,
+            E::UnknownContact | E::UnknownAddress | E::AmbiguousName | E::UnknownMessage | E::UnknownDevice => {
+                Kind::UnknownContact
+            }
             E::OwnDeviceWaits => Kind::OwnDeviceWaits,
             E::Offline => Kind::Offline,
             E::DoesNotMatch | E::NothingToCompare => Kind::DoesNotMatch,
             E::Store(_) => Kind::Disk,
             _ => Kind::NotApplicable,
         };
-        let text = match error {
-            E::DoesNotMatch => "It does not match. Find out why before you write anything confidential.".to_owned(),
-            other => other.to_string(),
+        let hint = match error {
+            E::NoAccount => refusals::join_or_login(),
+            E::AccountExists => refusals::name_the_profile(),
+            E::NameNeeded => refusals::choose_a_name(),
+            E::BadName => refusals::choose_another_name(),
+            E::UnknownContact | E::AmbiguousName => refusals::list_contacts(),
+            _ => String::new(),
         };
-        Self::new(kind, text)
+        Self::new(kind, with_hint(&error.to_string(), &hint))
     }
 }
 
@@ -103,9 +111,12 @@ impl From<Failure> for Refusal {
             F::NotSecure => Kind::NotSecure,
             F::Changed => Kind::Changed,
             F::WrongPassword
+            | F::NoLongerAccepted
             | F::ServerNotProved
             | F::NotTrusted
+            | F::OtherServer
             | F::NoSafeLogin
+            | F::NoSafeConnection
             | F::BindingRefused
             | F::Replaced => Kind::SignInFailed,
             F::NameTaken | F::NameRefused | F::InviteInvalid | F::RegistrationClosed => Kind::NotInvited,
@@ -115,14 +126,20 @@ impl From<Failure> for Refusal {
             F::NotSupported => Kind::NotApplicable,
             _ => Kind::Refused,
         };
-        let text = match failure {
-            F::NoSuchServer => "The server does not exist, or is not the one that its name promises.",
-            F::NotTrusted => {
-                "The server is not the one that the link or its name promises. If it has its own authority, give its \
-                 file with --ca-file."
-            }
-            other => other.words(),
+        let hint = match failure {
+            F::NotSecure => refusals::invite_helps(),
+            F::Changed => refusals::comparing_helps(),
+            F::Blocked => refusals::accepting_helps(),
+            F::NameTaken | F::NameRefused => refusals::choose_another_name(),
+            F::NotTrusted => refusals::ca_file_helps(),
+            F::NoLongerAccepted => refusals::signing_in_helps(),
+            _ => String::new(),
         };
-        Self::new(kind, text)
+        Self::new(kind, with_hint(failure.words(), &hint))
     }
+}
+
+/// What happened, in the words of the engine, and the command that helps.
+fn with_hint(words: &str, hint: &str) -> String {
+    if hint.is_empty() { words.to_owned() } else { format!("{words} {hint}") }
 }

@@ -6,36 +6,37 @@ use super::arguments::AccountChange;
 use super::session::Session;
 use super::{Context, Exit, password};
 use crate::api::{Answer, Event, Kind, Refusal, Request};
+use crate::words::{refusals, results};
 
 pub(super) async fn run(context: &mut Context<'_>, change: AccountChange) -> Result<Exit, Refusal> {
     let (request, done) = match change {
         AccountChange::Password { generate: true, .. } => {
-            (Request::ChangePassword { new: None }, "The password is a new one. Waxwing keeps it.")
+            (Request::ChangePassword { new: None }, results::password_generated())
         }
         AccountChange::Password { password_file, .. } => {
             let file = password_file.as_deref();
-            let new = password::of_file_or_prompt(context.console, file, "New password: ").await?;
+            let new = password::of_file_or_prompt(context.console, file, &results::ask_new_password()).await?;
             if file.is_none() {
-                let again = password::of_file_or_prompt(context.console, None, "Once more: ").await?;
+                let again = password::of_file_or_prompt(context.console, None, &results::ask_password_again()).await?;
                 if again != new {
-                    return Err(Refusal::new(Kind::BadInput, "The two are not the same. Nothing has changed."));
+                    return Err(Refusal::new(Kind::BadInput, refusals::passwords_differ()));
                 }
             }
-            (Request::ChangePassword { new: Some(new) }, "The password is changed.")
+            (Request::ChangePassword { new: Some(new) }, results::password_changed())
         }
         AccountChange::Delete { yes } => {
             if !yes && !confirm(context).await? {
-                context.console.line("Nothing was deleted.");
+                context.console.line(&results::nothing_deleted());
                 return Ok(Exit::Failed);
             }
-            (Request::DeleteAccount, "The account is deleted, at its server and here.")
+            (Request::DeleteAccount, results::account_deleted())
         }
     };
     let mut session = context.online().await?;
     let answer = when_online(context, &mut session, &request).await;
     context.close(session).await;
     let answer = answer?;
-    context.console.line(done);
+    context.console.line(&done);
     context.console.object(&answer);
     Ok(Exit::Ok)
 }
@@ -57,11 +58,7 @@ async fn when_online(context: &Context<'_>, session: &mut Session, request: &Req
 
 async fn confirm(context: &mut Context<'_>) -> Result<bool, Refusal> {
     if !context.console.can_ask() {
-        return Err(Refusal::new(
-            Kind::BadInput,
-            "This cannot be undone. If you mean it: waxwing account delete --yes",
-        ));
+        return Err(Refusal::new(Kind::BadInput, refusals::delete_needs_yes()));
     }
-    let question = "This deletes the account and all conversations here, and cannot be undone. Type yes: ";
-    Ok(context.console.ask(question).await.as_deref() == Some("yes"))
+    Ok(context.console.ask(&results::ask_delete()).await.as_deref() == Some("yes"))
 }

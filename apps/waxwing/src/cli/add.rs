@@ -2,7 +2,7 @@
 
 use super::{Context, Exit};
 use crate::api::{Answer, Refusal, Request};
-use crate::terminal::plain;
+use crate::words::results;
 
 pub(super) async fn run(context: &mut Context<'_>, link: String, name: Option<String>) -> Result<Exit, Refusal> {
     let mut session = context.online().await?;
@@ -10,9 +10,8 @@ pub(super) async fn run(context: &mut Context<'_>, link: String, name: Option<St
     context.close(session).await;
     let answer = added?;
     if let Answer::Contact { contact } = &answer {
-        let name = plain::name(&contact.name);
-        context.console.line(&format!("{name} ({}) is a contact now.", plain::name(&contact.address)));
-        context.console.line(&format!("Write to them: waxwing say {name} \"Hello\""));
+        context.console.line(&results::contact_added(&contact.name, &contact.address));
+        context.console.line(&results::write_to(&contact.name));
     }
     context.console.object(&answer);
     Ok(Exit::Ok)

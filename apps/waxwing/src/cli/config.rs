@@ -6,6 +6,7 @@ use super::arguments::ConfigChange;
 use super::{Context, Exit};
 use crate::api::Refusal;
 use crate::runtime::settings::NAMES;
+use crate::words::results;
 
 pub(super) fn run(context: &mut Context<'_>, change: Option<ConfigChange>) -> Result<Exit, Refusal> {
     match change {
@@ -13,7 +14,8 @@ pub(super) fn run(context: &mut Context<'_>, change: Option<ConfigChange>) -> Re
             let mut all = Map::new();
             for (name, meaning) in NAMES {
                 let value = context.settings.get(name)?;
-                context.console.line(&format!("{name} = {}", value.as_deref().unwrap_or("(default)")));
+                let shown = value.clone().unwrap_or_else(results::default_setting);
+                context.console.line(&format!("{name} = {shown}"));
                 context.console.line(&format!("    {meaning}"));
                 all.insert(name.to_owned(), json!(value));
             }
@@ -21,7 +23,7 @@ pub(super) fn run(context: &mut Context<'_>, change: Option<ConfigChange>) -> Re
         }
         Some(ConfigChange::Get { name }) => {
             let value = context.settings.get(&name)?;
-            context.console.line(value.as_deref().unwrap_or("(default)"));
+            context.console.line(&value.clone().unwrap_or_else(results::default_setting));
             context.console.object(&json!({"kind": "setting", "name": name, "setting": value}));
         }
         Some(ConfigChange::Set { name, value }) => change_setting(context, &name, Some(&value))?,

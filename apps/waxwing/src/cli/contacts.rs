@@ -6,7 +6,7 @@ use super::arguments::ContactChange;
 use super::session::Session;
 use super::{Context, Exit, write};
 use crate::api::{Answer, Refusal, Request};
-use crate::terminal::plain;
+use crate::words::results;
 
 pub(super) async fn run(context: &mut Context<'_>, change: Option<ContactChange>) -> Result<Exit, Refusal> {
     let mut session = match &change {
@@ -28,7 +28,7 @@ async fn list(context: &mut Context<'_>, session: &mut Session) -> Result<Exit, 
         context.console.object(&json!({"kind": "contact", "contact": contact}));
     }
     if contacts.is_empty() {
-        context.console.line("Nobody yet. `waxwing invite` makes a link to give to somebody; `waxwing add` takes one.");
+        context.console.line(&results::no_contacts());
     }
     Ok(Exit::Ok)
 }
@@ -36,19 +36,19 @@ async fn list(context: &mut Context<'_>, session: &mut Session) -> Result<Exit, 
 async fn apply(context: &mut Context<'_>, session: &mut Session, change: ContactChange) -> Result<Exit, Refusal> {
     let (request, done) = match change {
         ContactChange::Accept { who } => {
-            let done = format!("{} is a contact now.", plain::name(&who));
+            let done = results::contact_accepted(&who);
             (Request::Accept { who }, done)
         }
         ContactChange::Block { who } => {
-            let done = format!("You will hear nothing more of {}.", plain::name(&who));
+            let done = results::contact_blocked(&who);
             (Request::Block { who }, done)
         }
         ContactChange::Remove { who } => {
-            let done = format!("{} is forgotten.", plain::name(&who));
+            let done = results::contact_removed(&who);
             (Request::Remove { who }, done)
         }
         ContactChange::Rename { who, name } => {
-            let done = format!("{} is called {} now.", plain::name(&who), plain::name(&name));
+            let done = results::contact_renamed(&who, &name);
             (Request::Rename { who, name }, done)
         }
     };

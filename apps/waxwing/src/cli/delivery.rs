@@ -7,14 +7,12 @@ use tokio::time::{Instant, timeout_at};
 use super::session::Session;
 use super::{Context, Exit};
 use crate::api::{Answer, Event, Kind, Refusal, Request};
-use crate::terminal::plain;
 use crate::terminal::progress::Progress;
+use crate::words::{refusals, results};
 use serde_json::json;
 
 /// How long the invite link may take, once it is known that one is needed.
 const LINK_WAIT: Duration = Duration::from_secs(5);
-/// What is said once when something cannot be sent as it was given.
-pub(super) const REPLACED: &str = "Some characters cannot be sent. \u{fffd} stands in their place.";
 /// How far back a message is looked for after another process has ended.
 const LOOK_BACK: u32 = 200;
 
@@ -45,10 +43,10 @@ async fn deliver(
     request: &Request,
 ) -> Result<(String, String, Delivery), Refusal> {
     let Answer::Saved { contact, message, replaced } = session.ask(request).await? else {
-        return Err(Refusal::new(Kind::NotApplicable, "This cannot be sent."));
+        return Err(Refusal::new(Kind::NotApplicable, refusals::not_sent()));
     };
     if replaced {
-        context.console.note(REPLACED);
+        context.console.note(&results::replaced());
     }
     let mut progress = Progress::new(context.console.shows_progress());
     let until = Instant::now() + context.wait;
@@ -72,7 +70,7 @@ async fn wait(
                 session.reopen().await?;
                 match look_up(session, contact, message).await?.as_deref() {
                     Some("sent") => return Ok(Delivery::Sent),
-                    Some("failed") => return Ok(Delivery::Failed(Refusal::new(Kind::Refused, "It was not sent."))),
+                    Some("failed") => return Ok(Delivery::Failed(Refusal::new(Kind::Refused, refusals::not_sent()))),
                     _ => continue,
                 }
             }
@@ -98,7 +96,7 @@ async fn wait(
                         until = until.max(Instant::now()).min(Instant::now() + LINK_WAIT);
                     }
                     reason => {
-                        let unknown = || Refusal::new(Kind::Refused, "It was not sent.");
+                        let unknown = || Refusal::new(Kind::Refused, refusals::not_sent());
                         return Ok(Delivery::Failed(reason.unwrap_or_else(unknown)));
                     }
                 },
@@ -132,21 +130,15 @@ fn tell(context: &mut Context<'_>, contact: &str, message: &str, delivery: &Deli
         Delivery::Failed(refusal) => ("failed", Exit::from(refusal.kind)),
     };
     let mut object = json!({"kind": "message", "contact": contact, "message": message, "state": state});
-    let who = plain::name(contact);
     match delivery {
-        Delivery::Sent => console.line("Sent."),
+        Delivery::Sent => console.line(&results::sent()),
         Delivery::Later => {
-            console.line(
-                "Saved. It will be sent as soon as it can be: by `waxwing inbox --follow`, or with the next command.",
-            );
+            console.line(&results::saved());
         }
         Delivery::Delayed(refusal) => {
             object["text"] = json!(refusal.text);
-            console.line(&format!(
-                "{} The message is kept, and tried again for three days: by `waxwing inbox --follow`, and with each command.",
-                refusal.text
-            ));
-            console.line("What waits: waxwing outbox");
+            console.line(&refusal.text);
+            console.line(&results::kept_for_days());
         }
         Delivery::Failed(refusal) => {
             object["text"] = json!(refusal.text);
@@ -156,14 +148,14 @@ fn tell(context: &mut Context<'_>, contact: &str, message: &str, delivery: &Deli
         }
         Delivery::NeedsInvite(link) => {
             object["link"] = json!(link);
-            console.line(&format!("{who} cannot be reached securely yet, so nothing was sent."));
+            console.line(&results::needs_invite(contact));
             match link {
                 Some(link) => {
-                    console.line("Give them this link by other means. With it they get an app that can talk to you:");
+                    console.line(&results::give_them_this());
                     console.line(link);
                     console.code(link);
                 }
-                None => console.line("Make a link for them with `waxwing invite`, and give it to them by other means."),
+                None => console.line(&results::make_them_a_link()),
             }
         }
     }

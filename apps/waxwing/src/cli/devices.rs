@@ -9,7 +9,7 @@ use super::arguments::DeviceDecision;
 use super::session::Session;
 use super::{Console, Context, Exit, write};
 use crate::api::{Answer, Decision, DeviceView, Kind, Refusal, Request};
-use crate::terminal::plain;
+use crate::words::results;
 
 /// How long the server may take to say which apps there are.
 const LIST_WAIT: Duration = Duration::from_secs(10);
@@ -44,23 +44,23 @@ async fn act(
     }
     let Some(decision) = decision else { return list(context, session, of).await };
     let (device, decision, done) = match decision {
-        DeviceDecision::Agree { number } => (number, Decision::Agree, "may read along"),
-        DeviceDecision::Refuse { number } => (number, Decision::Refuse, "gets nothing any more"),
+        DeviceDecision::Agree { number } => (number, Decision::Agree, results::device_agreed(number)),
+        DeviceDecision::Refuse { number } => (number, Decision::Refuse, results::device_refused(number)),
     };
     let answer = session.ask(&Request::DecideDevice { who: of, device, decision }).await?;
-    context.console.line(&format!("The app {device} {done}."));
+    context.console.line(&done);
     context.console.object(&answer);
     Ok(Exit::Ok)
 }
 
 async fn list(context: &mut Context<'_>, session: &mut Session, of: Option<String>) -> Result<Exit, Refusal> {
-    let whose = of.as_deref().map(plain::name);
+    let whose = of.clone();
     let Answer::Devices { devices, own_id, own_fingerprint, .. } = session.ask(&Request::Devices { who: of }).await?
     else {
         return Ok(Exit::Failed);
     };
     if let (Some(id), Some(fingerprint)) = (own_id, &own_fingerprint) {
-        context.console.line(&format!("{id}  this app"));
+        context.console.line(&results::this_device(id));
         context.console.line(&format!("    {fingerprint}"));
         context.console.object(&json!({"kind": "this_device", "id": id, "fingerprint": fingerprint}));
     }
@@ -71,17 +71,9 @@ async fn list(context: &mut Context<'_>, session: &mut Session, of: Option<Strin
         context.console.object(&json!({"kind": "device", "device": device}));
     }
     match (devices.iter().find(|device| waits(device)), whose) {
-        (Some(device), None) => context.console.line(&format!(
-            "Is it yours? Compare the digits with those that the app shows, then: waxwing devices agree {0}   or   \
-             waxwing devices refuse {0}",
-            device.id
-        )),
-        (Some(device), Some(who)) => context.console.line(&format!(
-            "Ask {who} whether it is theirs, then: waxwing devices --of {who} agree {0}   or   refuse {0}. \
-             Better: waxwing verify {who}",
-            device.id
-        )),
-        (None, None) if devices.is_empty() => context.console.line("Your account has no other app."),
+        (Some(device), None) => context.console.line(&results::decide_own_device(device.id)),
+        (Some(device), Some(who)) => context.console.line(&results::decide_device_of(who, device.id)),
+        (None, None) if devices.is_empty() => context.console.line(&results::no_other_device()),
         _ => {}
     }
     Ok(Exit::Ok)
@@ -123,27 +115,25 @@ async fn ask(
     devices: impl Iterator<Item = &DeviceView>,
 ) -> Result<(), Refusal> {
     for device in devices {
-        console.note("Your account has another app:");
+        console.note(&results::another_device());
         for line in write::device(device) {
             console.note(&format!("    {line}"));
         }
-        console.note("The app shows the same digits, where it tells of its encryption or of this account.");
+        console.note(&results::where_the_digits_are());
         let decision = loop {
-            let answer = console.ask("Is it yours? [yes, no, later] ").await.unwrap_or_else(|| "later".to_owned());
+            let answer = console.ask(&results::ask_device()).await.unwrap_or_else(|| "later".to_owned());
             match answer.to_lowercase().as_str() {
                 "yes" | "y" => break Decision::Agree,
                 "no" | "n" => break Decision::Refuse,
                 "later" | "l" | "" => break Decision::Later,
-                _ => console.note("Answer yes, no or later."),
+                _ => console.note(&results::answer_yes_no_later()),
             }
         };
         session.ask(&Request::DecideDevice { who: None, device: device.id, decision }).await?;
-        console.note(match decision {
-            Decision::Agree => "It may read along from now on.",
-            Decision::Refuse => {
-                "It gets nothing. Somebody may know your password: change it with `waxwing account password --generate`."
-            }
-            Decision::Later => "Until you have said, it can read nothing. Decide with: waxwing devices",
+        console.note(&match decision {
+            Decision::Agree => results::own_device_agreed(),
+            Decision::Refuse => results::own_device_refused(),
+            Decision::Later => results::own_device_later(),
         });
     }
     Ok(())

@@ -10,7 +10,7 @@ pub enum Exit {
     Ok = 0,
     /// It did not work out.
     Failed = 1,
-    /// The command line, a link, an address or a name cannot be used.
+    /// The command line, a link, an address or a name cannot be used; nothing was done.
     Usage = 2,
     /// The message is saved and will be sent; the server has not confirmed it in time.
     NotYetSent = 3,
@@ -29,7 +29,7 @@ pub enum Exit {
 impl From<Kind> for Exit {
     fn from(kind: Kind) -> Self {
         match kind {
-            Kind::BadInput => Self::Usage,
+            Kind::BadInput | Kind::UnknownContact | Kind::NotInvited => Self::Usage,
             Kind::NotSecure => Self::NotSecure,
             Kind::NoAccount | Kind::SignInFailed => Self::NoAccount,
             Kind::Offline => Self::Offline,

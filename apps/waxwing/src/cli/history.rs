@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Context, Exit, write};
 use crate::api::{Answer, Refusal, Request};
+use crate::words::results;
 
 pub(super) async fn run(context: &mut Context<'_>, who: String, limit: u32) -> Result<Exit, Refusal> {
     let mut session = context.session().await?;
@@ -15,7 +16,7 @@ pub(super) async fn run(context: &mut Context<'_>, who: String, limit: u32) -> R
         context.console.object(&json!({"kind": "message", "message": message}));
     }
     if messages.is_empty() {
-        context.console.line("Nothing yet.");
+        context.console.line(&results::no_messages());
     }
     Ok(Exit::Ok)
 }

@@ -9,8 +9,8 @@ use super::arguments::Inbox;
 use super::session::Session;
 use super::{Context, Exit, notices, write};
 use crate::api::{Answer, Event, MessageView, Refusal, Request};
-use crate::terminal::plain;
 use crate::terminal::progress::Progress;
+use crate::words::results;
 
 /// How many messages of each conversation are looked through.
 const LIMIT: u32 = 1000;
@@ -32,7 +32,7 @@ async fn show(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -
         print(context, message);
     }
     if messages.is_empty() && !inbox.follow {
-        context.console.line("Nothing new.");
+        context.console.line(&results::nothing_new());
     }
     let mut all_here = true;
     if !inbox.requests {
@@ -50,7 +50,7 @@ async fn show(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -
         return follow(context, session, inbox).await;
     }
     if !caught_up {
-        context.console.note("Your server cannot be reached. This is what had arrived before.");
+        context.console.note(&results::server_not_reached());
         return Ok(Exit::Offline);
     }
     Ok(if all_here { Exit::Ok } else { Exit::Failed })
@@ -125,7 +125,7 @@ async fn fetch_file(context: &mut Context<'_>, session: &mut Session, message: &
     progress.clear();
     match fetched {
         Ok(Answer::Fetched { path: Some(path) }) => {
-            context.console.line(&format!("    saved as {}", plain::name(&path)));
+            context.console.line(&results::file_saved(&path));
             context.console.object(&json!({"kind": "file_saved", "message": message.id, "path": path}));
         }
         Ok(_) => {}
@@ -156,17 +156,13 @@ async fn point_at_requests(context: &mut Context<'_>, session: &mut Session, inb
     let Answer::Contacts { contacts } = session.ask(&Request::Requests).await? else { return Ok(()) };
     match (contacts.first(), inbox.requests) {
         (Some(first), true) => {
-            let who = plain::name(&first.address);
-            context.console.note(&format!("waxwing contacts accept {who}   or   waxwing contacts block {who}"));
+            context.console.note(&results::answer_requests(&first.address));
         }
         (Some(_), false) => {
-            let count = contacts.len();
-            let people = if count == 1 {
-                "Somebody who is no contact".to_owned()
-            } else {
-                format!("{count} people who are no contacts")
-            };
-            context.console.note(&format!("{people} wrote to you: waxwing inbox --requests"));
+            context.console.note(&match contacts.len() {
+                1 => results::one_request(),
+                count => results::many_requests(count),
+            });
         }
         (None, _) => {}
     }
@@ -205,8 +201,7 @@ async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox)
                 context.console.line(&format!("    a file that did not come before is here: {}", plain::name(&path)));
             }
             Event::Request { contact } if !inbox.requests => {
-                let who = plain::name(&contact.address);
-                context.console.line(&format!("{who} is no contact and wrote to you: waxwing inbox --requests"));
+                context.console.line(&results::new_request(&contact.address));
             }
             // Trouble with this machine is told as it comes; everything else is kept until it has been seen.
             Event::Notice { notice, text, .. } if notice == "trouble" => context.console.note(&text),

@@ -5,6 +5,7 @@ use tokio::time::{Instant, timeout_at};
 use super::session::Session;
 use super::{Context, Exit};
 use crate::api::{Answer, Event, Kind, Refusal, Request};
+use crate::words::results;
 
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
     let mut session = context.online().await?;
@@ -12,11 +13,11 @@ pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
     context.close(session).await;
     let answer = invited?;
     if let Answer::Invited { link, page } = &answer {
-        context.console.line("Give this link to one person. It opens an account for them, or adds you to theirs:");
+        context.console.line(&results::invite_link());
         context.console.line(link);
         context.console.code(link);
         if let Some(page) = page {
-            context.console.line("The same for a browser:");
+            context.console.line(&results::invite_page());
             context.console.line(page);
         }
     }

@@ -4,14 +4,15 @@ use super::arguments::Login;
 use super::session::Session;
 use super::{Context, Exit, devices, join, password};
 use crate::api::{Answer, Refusal, Request};
-use crate::terminal::plain;
+use crate::words::results;
 
 pub(super) async fn run(context: &mut Context<'_>, login: Login) -> Result<Exit, Refusal> {
     if let Some(ca_file) = &login.ca_file {
         context.settings.set("ca-file", ca_file.to_str())?;
         context.settings.save(context.home.settings())?;
     }
-    let password = password::of_file_or_prompt(context.console, login.password_file.as_deref(), "Password: ").await?;
+    let password =
+        password::of_file_or_prompt(context.console, login.password_file.as_deref(), &results::ask_password()).await?;
     let Login { address, host: at, danger_no_binding, .. } = login;
     let request = Request::Login { address, password, at, danger_no_binding };
     let mut session = Session::open(&context.home).await?;
@@ -24,8 +25,8 @@ pub(super) async fn run(context: &mut Context<'_>, login: Login) -> Result<Exit,
     let answer = signed_in?;
     asked?;
     if let Answer::LoggedIn { address } = &answer {
-        context.console.line(&format!("Signed in as {}.", plain::name(address)));
-        context.console.line("Next: `waxwing invite` makes a link for somebody you want to talk to.");
+        context.console.line(&results::signed_in(address));
+        context.console.line(&results::invite_somebody());
     }
     context.console.object(&answer);
     Ok(Exit::Ok)

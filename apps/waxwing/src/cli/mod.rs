@@ -41,6 +41,7 @@ pub use exit::Exit;
 
 use crate::api::{Kind, NoticeView, Refusal};
 use crate::runtime::{Home, Settings};
+use crate::words::refusals;
 use session::Session;
 
 /// How long a command waits for the server to confirm, unless told otherwise.
@@ -94,7 +95,7 @@ impl Context<'_> {
 
 /// Runs a command line to its end and tells how it ended.
 pub async fn run(line: impl IntoIterator<Item = OsString>, console: &mut Console) -> Exit {
-    let arguments = match Arguments::try_parse_from(line) {
+    let arguments = match parse(line) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error, console),
     };
@@ -106,6 +107,11 @@ pub async fn run(line: impl IntoIterator<Item = OsString>, console: &mut Console
             Exit::from(refusal.kind)
         }
     }
+}
+
+/// Reads a command line.
+pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(line)
 }
 
 /// Help and versions are results; everything else is a mistake in the command line.
@@ -134,7 +140,7 @@ async fn act(arguments: Arguments, console: &mut Console) -> Result<Exit, Refusa
         .or_else(|| std::env::var_os("WAXWING_HOME").filter(|home| !home.is_empty()).map(Into::into))
         .map(|directory| Home::at(&directory))
         .or_else(|| Home::usual(|name| std::env::var_os(name)))
-        .ok_or_else(|| Refusal::new(Kind::Disk, "There is no home directory. Choose one with --home."))?;
+        .ok_or_else(|| Refusal::new(Kind::Disk, refusals::no_home()))?;
     let settings = Settings::load(home.settings())?;
     let wait = wait.or(settings.wait).map_or(WAIT, Duration::from_secs);
     let mut context = Context { home, settings, wait, console, notices: Vec::new() };

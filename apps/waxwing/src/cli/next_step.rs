@@ -5,6 +5,7 @@ use serde_json::json;
 use super::session::Session;
 use super::{Context, Exit};
 use crate::api::{Answer, Kind, Refusal, Request, StatusView};
+use crate::words::{refusals, results};
 
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
     let mut session = context.session().await?;
@@ -12,10 +13,10 @@ pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
     context.close(session).await;
     let status = status?;
     let (step, command) = step(&status);
-    context.console.line(step);
+    context.console.line(&step);
     context.console.line(&format!("    {command}"));
     if !context.console.is_json() {
-        context.console.line("All commands: waxwing --help");
+        context.console.line(&results::all_commands());
     }
     context.console.object(&json!({"kind": "next_step", "text": step, "command": command, "status": status}));
     Ok(Exit::Ok)
@@ -25,29 +26,29 @@ pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
 pub(super) async fn status(session: &mut Session) -> Result<StatusView, Refusal> {
     match session.ask(&Request::Status).await? {
         Answer::Status { status } => Ok(status),
-        _ => Err(Refusal::new(Kind::Version, "Another version of waxwing is running with this profile.")),
+        _ => Err(Refusal::new(Kind::Version, refusals::other_version())),
     }
 }
 
 /// What matters most comes first.
-pub(super) fn step(status: &StatusView) -> (&'static str, &'static str) {
+pub(super) fn step(status: &StatusView) -> (String, &'static str) {
     if status.address.is_none() {
-        return ("There is no account here yet. Somebody gave you an invite link? Use it:", "waxwing join <link>");
+        return (results::step_join(), "waxwing join 'xmpp:...'");
     }
     if status.account == "refused" {
-        return ("Your account cannot sign in. See why:", "waxwing status");
+        return (results::step_refused(), "waxwing status");
     }
     if status.unread_count > 0 {
-        return ("There is something to read:", "waxwing inbox");
+        return (results::step_read(), "waxwing inbox");
     }
     if status.requests_count > 0 {
-        return ("Somebody who is no contact wrote to you:", "waxwing inbox --requests");
+        return (results::step_requests(), "waxwing inbox --requests");
     }
     if status.waiting_count + status.queued_count > 0 {
-        return ("Something has still to be sent. It goes as soon as there is a connection:", "waxwing inbox --follow");
+        return (results::step_send(), "waxwing inbox --follow");
     }
     if status.contacts_count == 0 {
-        return ("You know nobody here yet. Make a link and give it to somebody:", "waxwing invite");
+        return (results::step_invite(), "waxwing invite");
     }
-    ("All is read and sent. Stay and see what comes:", "waxwing inbox --follow")
+    (results::step_follow(), "waxwing inbox --follow")
 }

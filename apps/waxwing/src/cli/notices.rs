@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::session::Session;
 use super::{Console, Context, Exit, write};
 use crate::api::{Answer, NoticeView, Refusal, Request};
+use crate::words::results;
 
 /// `waxwing notices`. Needs no connection.
 pub(super) async fn run(context: &mut Context<'_>, seen: bool) -> Result<Exit, Refusal> {
@@ -16,7 +17,7 @@ pub(super) async fn run(context: &mut Context<'_>, seen: bool) -> Result<Exit, R
         context.console.object(&object(notice));
     }
     if notices.is_empty() {
-        context.console.line("Nothing to tell you.");
+        context.console.line(&results::no_notices());
     }
     if seen || context.console.is_read_by_a_person() {
         mark_seen(&mut session, &notices).await;

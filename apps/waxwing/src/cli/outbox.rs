@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::session::Session;
 use super::{Context, Exit, delivery, write};
 use crate::api::{Answer, Event, QueuedView, Refusal, Request};
+use crate::words::results;
 
 /// Lists what waits. Needs no connection.
 pub(super) async fn list(context: &mut Context<'_>) -> Result<Exit, Refusal> {
@@ -17,7 +18,7 @@ pub(super) async fn list(context: &mut Context<'_>) -> Result<Exit, Refusal> {
     let queued = queued?;
     print(context, &queued);
     if queued.is_empty() {
-        context.console.line("Nothing waits to be sent.");
+        context.console.line(&results::outbox_empty());
     }
     Ok(Exit::Ok)
 }
@@ -33,7 +34,7 @@ pub(super) async fn retry(context: &mut Context<'_>, message: String) -> Result<
     let left = left?;
     print(context, &left);
     if left.is_empty() {
-        context.console.line("Nothing waits to be sent.");
+        context.console.line(&results::outbox_empty());
         return Ok(Exit::Ok);
     }
     Ok(Exit::NotYetSent)
@@ -45,7 +46,7 @@ pub(super) async fn cancel(context: &mut Context<'_>, message: String) -> Result
     let answer = session.ask(&Request::Cancel { id: message }).await;
     session.close().await;
     let answer = answer?;
-    context.console.line("It is taken back. If it was on its way already, it may still arrive.");
+    context.console.line(&results::cancelled());
     context.console.object(&answer);
     Ok(Exit::Ok)
 }

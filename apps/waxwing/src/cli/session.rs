@@ -9,6 +9,7 @@ use crate::api::{Answer, Event, Kind, Refusal, Request};
 use crate::runtime::lock::{self, Lock};
 use crate::runtime::{Home, Running};
 use crate::socket::{Client, ConnectError, Server};
+use crate::words::refusals;
 
 /// How long another process may take to begin to listen, or to end.
 const TAKEOVER_MAX: Duration = Duration::from_secs(10);
@@ -95,7 +96,8 @@ impl Session {
 }
 
 async fn open(home: &Home) -> Result<Way, Refusal> {
-    let at_home = |error: &io::Error| Refusal::new(Kind::Disk, format!("{}: {error}", home.data().display()));
+    let at_home =
+        |error: &io::Error| Refusal::new(Kind::Disk, refusals::profile_unusable(home.data().display(), error));
     home.create().map_err(|error| at_home(&error))?;
     let until = Instant::now() + TAKEOVER_MAX;
     loop {
@@ -112,8 +114,7 @@ async fn open(home: &Home) -> Result<Way, Refusal> {
                 tokio::time::sleep(TAKEOVER_STEP).await;
             }
             Err(ConnectError::NobodyThere(_)) => {
-                let text = "Another waxwing uses this profile and does not answer. End it, then try again.";
-                return Err(Refusal::new(Kind::Closing, text));
+                return Err(Refusal::new(Kind::Closing, refusals::profile_in_use()));
             }
         }
     }

@@ -5,7 +5,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 use super::session::Session;
 use super::{Context, Exit, next_step};
 use crate::api::{Answer, Event, Kind, Refusal, Request, StatusView};
-use crate::terminal::plain;
+use crate::words::results;
 
 /// A look at the server need not take longer.
 const LOOK_MAX: Duration = Duration::from_secs(5);
@@ -57,23 +57,22 @@ async fn look(context: &Context<'_>, session: &mut Session) -> Result<(StatusVie
 
 fn lines(status: &StatusView) -> Vec<String> {
     let Some(address) = &status.address else {
-        return vec!["There is no account here yet.".to_owned()];
+        return vec![results::account_none()];
     };
     let account = match status.account.as_str() {
-        "online" => "connected",
-        "refused" => "cannot sign in",
-        _ => "not connected",
+        "online" => results::account_online(address),
+        "refused" => results::account_refused(address),
+        _ => results::account_offline(address),
     };
-    let mut lines = vec![
-        format!("{}: {account}", plain::name(address)),
-        format!("{} contacts, {} unread", status.contacts_count, status.unread_count),
-    ];
+    let mut lines = vec![account, results::counts(status.contacts_count, status.unread_count)];
     let waiting = status.waiting_count + status.queued_count;
     if waiting > 0 {
-        lines.push(format!("{waiting} to be sent"));
+        lines.push(results::to_be_sent(waiting));
     }
-    if status.requests_count > 0 {
-        lines.push(format!("{} who are no contacts wrote: waxwing inbox --requests", status.requests_count));
+    match status.requests_count {
+        0 => {}
+        1 => lines.push(results::one_request()),
+        count => lines.push(results::many_requests(count)),
     }
     lines
 }

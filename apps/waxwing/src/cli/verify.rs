@@ -4,6 +4,7 @@ use super::session::Session;
 use super::{Context, Exit, devices};
 use crate::api::{Answer, Refusal, Request};
 use crate::terminal::plain;
+use crate::words::results;
 
 pub(super) async fn run(
     context: &mut Context<'_>,
@@ -30,7 +31,7 @@ async fn act(
     devices::ask_about_all(context.console, session, None).await?;
     if accept_change {
         let answer = session.ask(&Request::AcceptChange { who: who.clone() }).await?;
-        context.console.line(&format!("You can write to {} again. They are not verified.", plain::name(&who)));
+        context.console.line(&results::change_accepted(&who));
         context.console.object(&answer);
         return Ok(Exit::Ok);
     }
@@ -47,19 +48,17 @@ async fn act(
     let name = plain::name(&who);
     match &answer {
         Answer::Number { number } => {
-            context.console.line(&format!("Your number with {name}:"));
+            context.console.line(&results::number_with(&name));
             for line in lines(&number.digits) {
                 context.console.line(&format!("    {line}"));
             }
-            context
-                .console
-                .line(&format!("Compare it with {name}, by voice or side by side. If it is the same on both sides:"));
+            context.console.line(&results::compare_it(&name));
             context.console.line(&format!("    waxwing verify {name} --number-matches"));
-            context.console.line("Or let them scan or type your link, and take theirs:");
+            context.console.line(&results::or_by_link());
             context.console.line(&format!("    {}", number.own_link));
             context.console.code(&number.own_link);
         }
-        _ => context.console.line(&format!("{name} is verified.")),
+        _ => context.console.line(&results::verified(&name)),
     }
     context.console.object(&answer);
     Ok(Exit::Ok)

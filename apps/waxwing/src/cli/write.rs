@@ -2,6 +2,7 @@
 
 use crate::api::{ContactView, DeviceView, FileView, MessageView, NoticeView, QueuedView};
 use crate::terminal::plain;
+use crate::words::results;
 
 /// By so many characters of its id a message is named.
 const ID_CHARS: usize = 8;
@@ -10,42 +11,39 @@ const TEXT_CHARS: usize = 60;
 
 /// A message: when, who, what. Words of several lines are indented, so that none can pass for another message.
 pub(super) fn message(message: &MessageView) -> String {
+    line(message, &results::you())
+}
+
+/// A message in a list of several conversations: also, to whom.
+pub(super) fn message_with_contact(message: &MessageView) -> String {
+    line(message, &results::you_to(&message.contact_name))
+}
+
+fn line(message: &MessageView, oneself: &str) -> String {
     // Brackets are for marks: a name that begins with one would look like a mark of ours.
-    let who = if message.direction == "out" {
-        "you".to_owned()
-    } else {
-        plain::name(&message.contact_name).replace('[', "(")
-    };
+    let other = || plain::name(&message.contact_name).replace('[', "(");
+    let who = if message.direction == "out" { oneself.to_owned() } else { other() };
     let what = match (&message.text, &message.file) {
         (Some(text), _) => plain::text(text).replace('\n', "\n    "),
         (None, Some(file)) => self::file(file),
-        (None, None) => "(something that this version cannot show)".to_owned(),
+        (None, None) => results::unknown_content(),
     };
     let why = message.reason.as_ref().map(|reason| format!(": {}", plain::name(&reason.text))).unwrap_or_default();
     let note = match message.state.as_str() {
-        "waiting" | "queued" => format!("  (will be sent{why})"),
-        "failed" => format!("  (not sent{why})"),
+        "waiting" | "queued" => results::will_be_sent(&why),
+        "failed" => results::was_not_sent(&why),
         _ => String::new(),
     };
     format!("{}  {}{who}: {what}{note}", time(&message.written_at), mark(message))
 }
 
 /// What is known of who wrote, in front of the name.
-fn mark(message: &MessageView) -> &'static str {
+fn mark(message: &MessageView) -> String {
     match (message.verified, message.new_app) {
-        (true, _) => "[verified] ",
-        (false, true) => "[new app] ",
-        (false, false) => "",
+        (true, _) => results::mark_verified(),
+        (false, true) => results::mark_new_app(),
+        (false, false) => String::new(),
     }
-}
-
-/// A message in a list of several conversations: also, to whom.
-pub(super) fn message_with_contact(message: &MessageView) -> String {
-    if message.direction == "out" {
-        let line = self::message(message);
-        return line.replacen("you:", &format!("you to {}:", plain::name(&message.contact_name)), 1);
-    }
-    self::message(message)
 }
 
 /// Something that has not been sent: by what it is named, to whom, what, and why it waits.
@@ -54,53 +52,52 @@ pub(super) fn queued(queued: &QueuedView) -> Vec<String> {
     let what = match (&queued.text, &queued.file) {
         (Some(text), _) => plain::name(&text.chars().take(TEXT_CHARS).collect::<String>()),
         (None, Some(file)) => self::file(file),
-        (None, None) => "(the greeting that adds you there)".to_owned(),
+        (None, None) => results::queued_greeting(),
     };
     let mut why = match &queued.reason {
         Some(reason) => plain::name(&reason.text),
-        None => "It waits for a connection.".to_owned(),
+        None => results::queued_without_reason(),
     };
     if let (Some(next), Some(until)) = (&queued.next_at, &queued.kept_until) {
-        why.push_str(&format!(" Next try: {}; kept until {}.", time(next), time(until)));
+        why = format!("{why} {}", results::queued_times(time(next), time(until)));
     }
-    let line = format!("{id}  {}  to {}: {what}", time(&queued.written_at), plain::name(&queued.contact_name));
-    vec![line, format!("    {why}")]
+    let to = results::queued_to(&queued.contact_name);
+    vec![format!("{id}  {}  {to}: {what}", time(&queued.written_at)), format!("    {why}")]
 }
 
 fn file(file: &FileView) -> String {
     let size = file.size_bytes.map(|bytes| format!(", {}", plain::size(bytes))).unwrap_or_default();
-    let why = match (&file.reason, file.state.as_str()) {
-        (Some(reason), "failed") => format!(". Not here: {}", plain::name(&reason.text)),
-        _ => String::new(),
-    };
-    format!("[file {}{size}{why}]", plain::name(&file.name))
+    match (&file.reason, file.state.as_str()) {
+        (Some(reason), "failed") => results::file_not_here(&file.name, size, &reason.text),
+        _ => results::file_named(&file.name, size),
+    }
 }
 
 /// An app: its number, what it calls itself, since when, what was decided; and its fingerprint.
 pub(super) fn device(device: &DeviceView) -> Vec<String> {
     let mut facts = vec![device.id.to_string()];
     // Whoever put it there chose the name: it is quoted, so that it cannot pass for a sentence of ours.
-    facts.extend(device.label.as_deref().map(|label| format!("calls itself \"{}\"", plain::name(label))));
-    facts.extend(device.first_seen_at.as_deref().map(|at| format!("seen since {}", time(at))));
+    facts.extend(device.label.as_deref().map(results::device_label));
+    facts.extend(device.first_seen_at.as_deref().map(|at| results::device_since(time(at))));
     let state = match (device.state.as_str(), device.listed, &device.fingerprint) {
-        ("compared", _, _) => "compared",
-        ("believed", _, _) => "may read along",
-        ("refused", _, _) => "refused",
-        (_, _, None) => "has shown no key yet; it gets nothing",
-        (_, true, _) => "waits for your answer; it gets nothing until then",
-        (_, false, _) => "is not listed; it gets nothing",
+        ("compared", _, _) => results::device_compared(),
+        ("believed", _, _) => results::device_reads(),
+        ("refused", _, _) => results::device_is_refused(),
+        (_, _, None) => results::device_has_no_key(),
+        (_, true, _) => results::device_waits(),
+        (_, false, _) => results::device_is_unlisted(),
     };
-    facts.push(state.to_owned());
+    facts.push(state);
     let fingerprint = device.fingerprint.as_deref().map(|digits| format!("    {}", plain::name(digits)));
     [Some(facts.join("  ")), fingerprint].into_iter().flatten().collect()
 }
 
 /// What the user must know: about whom, what, how often and since when.
 pub(super) fn notice(notice: &NoticeView) -> String {
-    let about = notice.contact.as_deref().map_or_else(|| "Your account".to_owned(), plain::name);
+    let about = notice.contact.as_deref().map_or_else(results::your_account, plain::name);
     let times = match notice.count {
         0 | 1 => time(&notice.last_at),
-        count => format!("{count} times, last {}", time(&notice.last_at)),
+        count => results::times(count, time(&notice.last_at)),
     };
     format!("! {about}: {} ({times})", plain::text(&notice.text))
 }
@@ -115,26 +112,22 @@ fn time(stamp: &str) -> String {
 pub(super) fn contact(contact: &ContactView) -> String {
     let mut notes = Vec::new();
     match contact.identity.as_str() {
-        "verified" => notes.push("verified".to_owned()),
-        "changed" => notes.push("changed: compare numbers before you write".to_owned()),
-        "gone" => notes.push("has given up this account".to_owned()),
+        "verified" => notes.push(results::contact_verified()),
+        "changed" => notes.push(results::contact_changed()),
+        "gone" => notes.push(results::contact_gone()),
         _ => {}
     }
     if contact.relation == "blocked" {
-        notes.push("blocked".to_owned());
+        notes.push(results::contact_is_blocked());
     }
     if contact.unread_count > 0 {
-        notes.push(format!("{} unread", contact.unread_count));
+        notes.push(results::contact_unread(contact.unread_count));
     }
     if contact.undecided_devices_count > 0 {
-        notes.push("uses a new device: compare numbers".to_owned());
+        notes.push(results::contact_new_device());
     }
     if contact.held_count > 0 {
-        notes.push(format!(
-            "{} held back, from an app you have not confirmed: waxwing devices --of {}",
-            contact.held_count,
-            plain::name(&contact.address)
-        ));
+        notes.push(results::contact_held(contact.held_count, &contact.address));
     }
     notes.extend(contact.warnings.iter().cloned());
     let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join("; ")) };

@@ -3,6 +3,7 @@
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::api::{Answer, Event, Kind, Refusal, Request};
+use crate::words::refusals;
 
 /// How many events wait for a listener that is slow; older ones are lost to it.
 pub(super) const EVENTS_WAITING: usize = 4096;
@@ -33,7 +34,7 @@ impl Handle {
     ///
     /// [`Refusal`] says why not; [`Kind::Closing`] when the engine has ended.
     pub async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
-        let closing = || Refusal::new(Kind::Closing, "Waxwing is about to end.");
+        let closing = || Refusal::new(Kind::Closing, refusals::closing());
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { request, answer }).await.map_err(|_| closing())?;
         answered.await.unwrap_or_else(|_| Err(closing()))

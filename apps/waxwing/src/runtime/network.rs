@@ -14,6 +14,7 @@ use net::verify::Trust;
 use super::Settings;
 use super::settings::proxy_address;
 use crate::api::{Kind, Refusal};
+use crate::words::refusals;
 
 /// How connections are made.
 #[derive(Debug, Clone)]
@@ -72,9 +73,10 @@ impl Network {
 
 /// The public authorities and those in a file.
 pub(super) fn authorities(path: &Path) -> Result<Trust, Refusal> {
-    let refuse = |what: &str| Refusal::new(Kind::BadInput, format!("{}: {what}", path.display()));
-    let pem = std::fs::read_to_string(path).map_err(|error| refuse(&error.to_string()))?;
-    Trust::public_and_pem(&pem).map_err(|_| refuse("there is no authority in PEM in this file"))
+    let refuse = |text| Refusal::new(Kind::BadInput, text);
+    let unusable = |error| refuse(refusals::authorities_unusable(path.display(), error));
+    let pem = std::fs::read_to_string(path).map_err(unusable)?;
+    Trust::public_and_pem(&pem).map_err(|_| refuse(refusals::authorities_missing(path.display())))
 }
 
 /// A link or a person names host and port, and not how the connection is secured: both ways are tried.

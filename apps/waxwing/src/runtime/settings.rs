@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::home::{create_directory, private_file};
 use crate::api::{Kind, Refusal};
+use crate::words::refusals;
 
 /// The choices of one profile. What is absent has its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +104,7 @@ impl Settings {
                 self.ca_file = path;
             }
             "wait" => {
-                let seconds = value.map(|text| text.parse().map_err(|_| bad("This is no number of seconds.")));
+                let seconds = value.map(|text| text.parse().map_err(|_| bad(refusals::setting_wait())));
                 self.wait = seconds.transpose()?;
             }
             _ => return Err(unknown(name)),
@@ -114,20 +115,20 @@ impl Settings {
 
 /// Reads the address of a proxy.
 pub(crate) fn proxy_address(text: &str) -> Result<std::net::SocketAddr, Refusal> {
-    text.parse().map_err(|_| bad("A proxy is an address and a port, like 127.0.0.1:9050."))
+    text.parse().map_err(|_| bad(refusals::setting_proxy()))
 }
 
 fn unknown(name: &str) -> Refusal {
     let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-    bad(&format!("There is no setting called {name:?}. There are: {}.", names.join(", ")))
+    bad(refusals::setting_unknown(name, names.join(", ")))
 }
 
-fn bad(text: &str) -> Refusal {
+fn bad(text: String) -> Refusal {
     Refusal::new(Kind::BadInput, text)
 }
 
 fn disk(path: &Path, what: &str) -> Refusal {
-    Refusal::new(Kind::Disk, format!("{}: {what}", path.display()))
+    Refusal::new(Kind::Disk, refusals::settings_unusable(path.display(), what))
 }
 
 #[cfg(test)]

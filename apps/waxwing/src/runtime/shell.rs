@@ -22,6 +22,7 @@ use super::network::Network;
 use super::profile::{Generation, Profile};
 use super::{Home, Settings, downloads, web};
 use crate::api::{self, Answer, Event, FileView, Kind, Refusal, Request};
+use crate::words::refusals;
 
 /// How long the engine sleeps at most; the wall clock may be set while it does.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -240,9 +241,7 @@ impl Shell {
                 self.saved.insert(message, path);
             }
             Err(error) => {
-                self.not_saved = format!(
-                    "The file arrived, but cannot be saved here: {error}. It is fetched again by `waxwing inbox`."
-                );
+                self.not_saved = refusals::file_not_saved(error);
             }
         }
     }
@@ -413,20 +412,25 @@ async fn command(request: Request) -> Result<Command, Refusal> {
 /// A path may be any bytes; on the socket those that are no text are digits.
 fn path_of(text: String, digits: Option<String>) -> Result<PathBuf, Refusal> {
     let Some(digits) = digits else { return Ok(PathBuf::from(text)) };
-    let bytes = hex::decode(digits).map_err(|_| Refusal::new(Kind::BadInput, "`path_hex` is not hexadecimal."))?;
+    let bytes = hex::decode(digits).map_err(|_| Refusal::new(Kind::BadInput, refusals::path_hex_unusable()))?;
     Ok(PathBuf::from(OsString::from_vec(bytes)))
 }
 
 async fn read_file(path: &Path) -> Result<Bytes, Refusal> {
-    let refuse = |what: String| Refusal::new(Kind::File, format!("{}: {what}", path.display()));
-    let metadata = tokio::fs::metadata(path).await.map_err(|error| refuse(error.to_string()))?;
+    let refuse = |text| Refusal::new(Kind::File, text);
+    let shown = path.display();
+    let unusable = |error| refuse(refusals::file_unusable(&shown, error));
+    let metadata = tokio::fs::metadata(path).await.map_err(unusable)?;
+    if metadata.is_dir() {
+        return Err(refuse(refusals::file_is_a_directory(&shown)));
+    }
     if !metadata.is_file() {
-        return Err(refuse("this is no file".to_owned()));
+        return Err(refuse(refusals::file_not_regular(&shown)));
     }
     if metadata.len() > FILE_BYTES_MAX {
-        return Err(refuse(format!("larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024)));
+        return Err(refuse(refusals::file_too_large(&shown, FILE_BYTES_MAX / 1024 / 1024)));
     }
-    tokio::fs::read(path).await.map(Bytes::from).map_err(|error| refuse(error.to_string()))
+    tokio::fs::read(path).await.map(Bytes::from).map_err(unusable)
 }
 
 /// Said only where a receiver can do something with it; nothing is looked up in the file.
@@ -451,6 +455,6 @@ fn media_type(name: &str) -> Option<String> {
 fn endpoint(text: &str) -> Result<Endpoint, Refusal> {
     let named = net::dial::HostPort::parse(text).map(|host| Endpoint { host: host.host, port: host.port });
     let alone = || net::names::to_ascii(text).map(|host| Endpoint { host, port: 0 });
-    let refuse = || Refusal::new(Kind::BadInput, "A host is a name or an address, with a port: host.example:5222.");
+    let refuse = || Refusal::new(Kind::BadInput, refusals::host_unusable());
     named.or_else(alone).ok_or_else(refuse)
 }

@@ -11,6 +11,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::wire::{self, ANSWER_BYTES_MAX, Lines};
 use crate::api::{Answer, Event, Kind, Refusal, Request, VERSION};
+use crate::words::refusals;
 
 /// Why the engine in another process cannot be asked.
 #[derive(Debug)]
@@ -110,12 +111,9 @@ impl Client {
 }
 
 fn gone() -> Refusal {
-    Refusal::new(
-        Kind::Ended,
-        "The waxwing that holds this profile ended before it answered. Look with `waxwing history`.",
-    )
+    Refusal::new(Kind::Ended, refusals::other_ended())
 }
 
 fn strange() -> Refusal {
-    Refusal::new(Kind::Version, "Another version of waxwing is running with this profile. End it, then try again.")
+    Refusal::new(Kind::Version, refusals::other_version())
 }

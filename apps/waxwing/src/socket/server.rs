@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::wire::{self, Asked, Lines, REQUEST_BYTES_MAX};
 use crate::api::{Event, Kind, Refusal};
 use crate::runtime::Handle;
+use crate::words::refusals;
 
 /// How long an ending engine listens for requests that are on their way.
 const LAST_MOMENT: Duration = Duration::from_millis(50);
@@ -102,7 +103,7 @@ async fn converse(stream: UnixStream, handle: Handle, mut told: watch::Receiver<
                 greeting
             }
             Ok(_) if !greeted => wire::greeting(None),
-            Ok(_) if closing => Err(wire::refused(&Refusal::new(Kind::Closing, "Waxwing is about to end."))),
+            Ok(_) if closing => Err(wire::refused(&Refusal::new(Kind::Closing, refusals::closing()))),
             Ok(Asked::Listen) => {
                 events = Some(handle.listen());
                 Ok(json!({"kind": "done"}))

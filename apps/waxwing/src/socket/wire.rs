@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::api::{Kind, Refusal, Request, VERSION};
+use crate::words::refusals;
 
 /// The longest line that the engine takes: a message of words is at most 64 KiB, and JSON may write a byte as six.
 pub(super) const REQUEST_BYTES_MAX: usize = 1024 * 1024;
@@ -33,12 +34,12 @@ pub(super) enum Asked {
 /// Reads a line of an asking process: the id to answer with, and what is wanted or the answer to nonsense.
 pub(super) fn parse_call(line: &[u8]) -> (Value, Result<Asked, Value>) {
     let Ok(Value::Object(mut call)) = serde_json::from_slice(line) else {
-        return (Value::Null, Err(error(PARSE_ERROR, "this is no JSON object", None)));
+        return (Value::Null, Err(error(PARSE_ERROR, &refusals::rpc_not_json(), None)));
     };
     let id = call.remove("id").unwrap_or(Value::Null);
     let method = match (call.remove("jsonrpc"), call.remove("method")) {
         (Some(version), Some(Value::String(method))) if version == "2.0" => method,
-        _ => return (id, Err(error(INVALID_REQUEST, "this is no JSON-RPC 2.0 request", None))),
+        _ => return (id, Err(error(INVALID_REQUEST, &refusals::rpc_not_a_request(), None))),
     };
     let params = call.remove("params").filter(|params| !params.is_null());
     let asked = match method.as_str() {
@@ -46,7 +47,7 @@ pub(super) fn parse_call(line: &[u8]) -> (Value, Result<Asked, Value>) {
         "listen" => Asked::Listen,
         _ => match request(&method, params) {
             Some(request) => Asked::Request(request),
-            None => return (id, Err(error(METHOD_NOT_FOUND, "there is no such method with such parameters", None))),
+            None => return (id, Err(error(METHOD_NOT_FOUND, &refusals::rpc_no_method(&method), None))),
         },
     };
     (id, Ok(asked))
@@ -74,8 +75,7 @@ pub(super) fn greeting(version: Option<u64>) -> Result<Value, Value> {
     if version == Some(u64::from(VERSION)) {
         return Ok(json!({"version": VERSION, "program": concat!("waxwing ", env!("CARGO_PKG_VERSION"))}));
     }
-    let text = "Another version of waxwing is running with this profile. End it, then try again.";
-    Err(refused(&Refusal::new(Kind::Version, text)))
+    Err(refused(&Refusal::new(Kind::Version, refusals::other_version())))
 }
 
 /// An answer.

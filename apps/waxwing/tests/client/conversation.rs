@@ -16,7 +16,7 @@ async fn two_people_join_by_link_and_converse() {
     let ran = bob.run(&["join", &link, "--name", "bob"]).await;
     assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
     assert!(ran.out.contains("Your address is bob@north.example."), "{}", ran.out);
-    assert!(ran.out.contains("alice@north.example invited you."), "{}", ran.out);
+    assert!(ran.out.contains("alice@north.example invited you and is your first contact."), "{}", ran.out);
 
     let ran = bob.run(&["say", "alice", "hello alice"]).await;
     assert_eq!((ran.exit, ran.out.as_str()), (Exit::Ok, "Sent.\n"), "{ran:?}");
@@ -125,7 +125,7 @@ async fn what_waits_is_listed_tried_again_and_taken_back() {
     let alice = Person::joined(&server, "alice").await;
     let bob = Person::new();
     assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
-    assert_eq!(bob.run(&["outbox"]).await.out, "Nothing waits to be sent.\n");
+    assert_eq!(bob.run(&["outbox"]).await.out, "Nothing is waiting to be sent.\n");
     server.stop().await;
     let ran = bob.run(&["say", "alice", "for later", "--wait", "0"]).await;
     assert_eq!(ran.exit, Exit::NotYetSent, "{ran:?}");
@@ -139,7 +139,7 @@ async fn what_waits_is_listed_tried_again_and_taken_back() {
     assert_eq!(ran.exit, Exit::NotYetSent, "{ran:?}");
     assert_eq!(bob.run(&["retry", "ffffffff", "--wait", "0"]).await.exit, Exit::Failed, "no such message");
     assert_eq!(bob.run(&["cancel", &id]).await.exit, Exit::Ok);
-    assert_eq!(bob.run(&["outbox"]).await.out, "Nothing waits to be sent.\n");
+    assert_eq!(bob.run(&["outbox"]).await.out, "Nothing is waiting to be sent.\n");
     assert_eq!(bob.run(&["cancel", &id]).await.exit, Exit::Failed);
 }
 

@@ -54,7 +54,7 @@ async fn every_command_shows_what_must_be_known_until_somebody_has_seen_it() {
         let ran = alice.at_terminal(line, "").await;
         assert!(!ran.err.contains("is a copy"), "it was seen: {ran:?}");
     }
-    assert_eq!(alice.run(&["notices"]).await.out, "Nothing to tell you.\n");
+    assert_eq!(alice.run(&["notices"]).await.out, "There is nothing that you have not seen.\n");
     server.stop().await;
 }
 

@@ -8,7 +8,7 @@ use xmpp::xml::Element;
 use super::{Account, endpoints_to_rows};
 use crate::command::{Login, Outcome, Reply, RequestId};
 use crate::engine::Engine;
-use crate::error::{CommandError, EngineError, Failure};
+use crate::error::{CommandError, EngineError, Failure, LinkProblem};
 use crate::event::AccountState;
 use crate::invites::Invitation;
 use crate::tables::{self, AccountRow};
@@ -39,8 +39,12 @@ enum Step {
 impl Engine {
     /// Begins to register by an invite link.
     pub(crate) async fn join(&mut self, link: &str, name: Option<&str>) -> Result<Reply, CommandError> {
-        let invitation = Invitation::parse(link).ok_or(CommandError::BadLink)?;
-        let token = invitation.token.clone().filter(|_| invitation.may_register).ok_or(CommandError::BadLink)?;
+        let invitation = Invitation::parse(link)?;
+        if !invitation.may_register {
+            return Err(if invitation.is_bare { LinkProblem::Ended } else { LinkProblem::OpensNoAccount }.into());
+        }
+        // Without a token it asks for an account at a server that opens one for everybody (XEP-0077).
+        let token = invitation.token.clone();
         let local = match (&invitation.username, name) {
             (Some(fixed), _) => fixed.clone(),
             (None, Some(wished)) => wished.to_owned(),
@@ -52,7 +56,7 @@ impl Engine {
             password: self.new_password(),
             endpoints: endpoints_to_rows(&invitation.endpoints),
             pin: invitation.pin.map(|pin| pin.to_vec()),
-            register_token: Some(token),
+            register_token: token,
             invited_by: invitation.inviter.is_some().then(|| link.to_owned()),
             resource: self.new_resource(),
             made_here: true,
@@ -201,7 +205,7 @@ impl Engine {
         let Some(registering) = self.registering.take() else { return Ok(()) };
         let Some(account) = &mut self.account else { return Ok(()) };
         let address = account.jid.clone();
-        let invitation = account.row.invited_by.as_deref().and_then(Invitation::parse);
+        let invitation = account.row.invited_by.as_deref().and_then(|link| Invitation::parse(link).ok());
         let outcome = if registering.is_registration {
             Outcome::Joined { address, invited_by: invitation.as_ref().and_then(|i| i.inviter.clone()) }
         } else {

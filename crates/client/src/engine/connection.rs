@@ -210,7 +210,14 @@ impl Engine {
     /// The program around checks certificates; the pin is checked here as well, because everything hangs on it.
     async fn refuse_server(&mut self) -> Result<(), EngineError> {
         self.output(Output::Disconnect);
-        self.login_impossible(Failure::NotTrusted).await
+        self.login_impossible(self.not_the_server()).await
+    }
+
+    /// What a server is that could not prove itself: by a link, another one than it names; otherwise one without a
+    /// certificate that counts.
+    fn not_the_server(&self) -> Failure {
+        let by_link = self.account.as_ref().is_some_and(|account| account.pin().is_some());
+        if by_link { Failure::OtherServer } else { Failure::NotTrusted }
     }
 
     pub(super) fn received(&mut self, bytes: &[u8]) {
@@ -247,7 +254,8 @@ impl Engine {
             return Ok(());
         }
         match reason {
-            ConnectFailure::NotTrusted | ConnectFailure::Tls => self.login_impossible(Failure::NotTrusted).await,
+            ConnectFailure::NotTrusted => self.login_impossible(self.not_the_server()).await,
+            ConnectFailure::Tls => self.login_impossible(Failure::NoSafeConnection).await,
             ConnectFailure::NoSuchServer if self.registering.is_some() => {
                 self.login_impossible(Failure::NoSuchServer).await
             }
@@ -394,6 +402,12 @@ impl Engine {
         }
     }
 
+    /// A password that somebody has just typed is wrong; one that was good before has been changed, or the account is gone.
+    fn refused_password(&self) -> Failure {
+        let was_good = self.account.as_ref().is_some_and(|account| account.has_been_online());
+        if was_good && self.registering.is_none() { Failure::NoLongerAccepted } else { Failure::WrongPassword }
+    }
+
     async fn login_failed(&mut self, error: &LoginError) -> Result<(), EngineError> {
         if self.try_other_password().await? {
             return Ok(());
@@ -406,7 +420,7 @@ impl Engine {
                 self.pause();
                 return Ok(());
             }
-            LoginError::Refused { .. } => Failure::WrongPassword,
+            LoginError::Refused { .. } => self.refused_password(),
             _ => Failure::ServerNotProved,
         };
         self.flush();

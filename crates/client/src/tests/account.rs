@@ -63,7 +63,7 @@ fn a_server_with_another_key_than_the_link_says_gets_nothing() {
     let pin = xep::encoding::base64url(&[8; 32]);
     let link = format!("xmpp:north.example?register;preauth={};wx-pin={pin}", world.server.token());
     let reply = world.command(person, Command::Join { link, name: Some("alice".into()) }).unwrap();
-    assert_eq!(ended(&world, person, reply), Err(Failure::NotTrusted));
+    assert_eq!(ended(&world, person, reply), Err(Failure::OtherServer));
     assert!(!world.server.has_account("alice@north.example"));
 }
 

@@ -148,10 +148,14 @@ fn names_may_be_short_addresses_or_links() {
     world.command(alice, Command::Rename { who: "bob".into(), name: "Robert".into() }).unwrap();
     world.say(alice, "robert", "found");
     assert_eq!(world.received(bob).len(), 5);
-    for nobody in ["nobody", "south.example", "alice@north.example"] {
-        let command = Command::Say { who: nobody.into(), text: "?".into() };
-        assert!(matches!(world.command(alice, command), Err(CommandError::UnknownContact)), "{nobody}");
+    let say = |who: &str| Command::Say { who: who.into(), text: "?".into() };
+    for nobody in ["nobody", "south.example"] {
+        assert!(matches!(world.command(alice, say(nobody)), Err(CommandError::UnknownContact)), "{nobody}");
     }
+    assert!(matches!(world.command(alice, say("alice@north.example")), Err(CommandError::IsYourself)));
+    let unknown =
+        world.command(alice, Command::Verify { who: "carol@south.example".into(), proof: Proof::NumberShown });
+    assert!(matches!(unknown, Err(CommandError::UnknownAddress)), "an address is no name");
 }
 
 #[test]

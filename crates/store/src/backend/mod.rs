@@ -175,6 +175,23 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// One of each kind, for whoever keeps watch over what is said to people.
+    #[must_use]
+    pub fn every() -> Vec<Self> {
+        crate::every!(Self {
+            Conflict => [Self::Conflict],
+            DiskFull => [Self::DiskFull],
+            ReadOnly => [Self::ReadOnly],
+            NoAccess => [Self::NoAccess],
+            InUse => [Self::InUse],
+            Damaged => [Self::Damaged],
+            TooNew => [Self::TooNew],
+            Exposed => [Self::Exposed],
+            Closed => [Self::Closed],
+            Io => [Self::Io(io::ErrorKind::Other)],
+        })
+    }
+
     /// One sentence: what happened.
     pub fn what_happened(&self) -> &'static str {
         match self {

@@ -1,0 +1,132 @@
+//! What commands print: results, what to do next, questions.
+
+use super::sentences;
+
+sentences! {
+    joined(address) = "Welcome. Your address is {address}.";
+    invited_by(address, name) = "{address} invited you and is your first contact. Write to them: waxwing say {name} \"Hello\"";
+    signed_in(address) = "You are signed in as {address}.";
+    invite_somebody() = "Next: make a link for somebody whom you want to talk to: waxwing invite";
+
+    invite_link() = "Give this link to one person. It opens an account for them, or adds you to theirs:";
+    invite_page() = "The same as a web page, for somebody who has no app yet:";
+
+    contact_added(name, address) = "{name} ({address}) is your contact now.";
+    write_to(name) = "Write to them: waxwing say {name} \"Hello\"";
+    contact_accepted(name) = "{name} is your contact now.";
+    contact_blocked(name) = "{name} is blocked: you will not see what they write. To take it back: waxwing contacts accept {name}";
+    contact_removed(name) = "{name} and your conversation with them are removed from this machine.";
+    contact_renamed(who, name) = "You call {who} {name} from now on.";
+    no_contacts() =
+        "You have no contacts yet. Make a link for somebody (waxwing invite), or use one that you were given (waxwing add \
+         'xmpp:...').";
+
+    number_with(name) = "Your number with {name}:";
+    compare_it(name) = "Read it to each other, by phone or face to face. If {name} sees the same number:";
+    or_by_link() = "Or give them this link directly, and take theirs:";
+    verified(name) = "{name} is verified: you will be told if somebody else takes their place.";
+    change_accepted(name) = "You can write to {name} again. They are not verified any more: waxwing verify {name}";
+
+    sent() = "Sent.";
+    saved() = "Saved. Your server has not confirmed it yet; it is sent with the next command, or by `waxwing inbox --follow`.";
+    replaced() = "Some characters in it cannot be sent. A replacement sign (\u{fffd}) stands in their place.";
+    kept_for_days() =
+        "The message is kept and tried again for three days, with each command and by `waxwing inbox --follow`. What waits: \
+         waxwing outbox";
+    outbox_empty() = "Nothing is waiting to be sent.";
+    cancelled() = "It is taken back. If it was on its way already, it may still arrive.";
+    queued_greeting() = "(the greeting by which they add you)";
+    queued_without_reason() = "It is waiting for a connection.";
+    queued_times(next, until) = "Next try: {next}. Kept until {until}.";
+    queued_to(name) = "to {name}";
+    needs_invite(name) = "{name} has no app that can read encrypted messages, so nothing was sent.";
+    give_them_this() = "Give them this link in another way. With it they get an app that can talk to you:";
+    make_them_a_link() = "Make a link for them and give it to them in another way: waxwing invite";
+
+    nothing_new() = "Nothing new.";
+    no_messages() = "No messages yet.";
+    file_saved(path) = "    saved as {path}";
+    server_not_reached() = "Your server cannot be reached at the moment. Shown is what had arrived before.";
+    answer_requests(who) = "To write back: waxwing contacts accept {who}   To hear nothing more: waxwing contacts block {who}";
+    one_request() = "Somebody who is not in your contacts wrote to you: waxwing inbox --requests";
+    many_requests(count) = "{count} people who are not in your contacts wrote to you: waxwing inbox --requests";
+    new_request(who) = "{who}, who is not in your contacts, wrote to you: waxwing inbox --requests";
+
+    account_none() = "There is no account here yet.";
+    account_online(address) = "{address}: connected";
+    account_refused(address) = "{address}: cannot sign in";
+    account_offline(address) = "{address}: not connected";
+    counts(contacts, unread) = "Contacts: {contacts}   Unread: {unread}";
+    to_be_sent(count) = "Waiting to be sent: {count}";
+
+    device_agreed(number) = "The app {number} can read along from now on.";
+    device_refused(number) = "The app {number} gets nothing from now on.";
+    this_device(number) = "{number}  this app";
+    decide_own_device(number) =
+        "Is it yours? Compare the digits with those that the app shows. Yes: waxwing devices agree {number}   No: waxwing \
+         devices refuse {number}";
+    decide_device_of(who, number) =
+        "Ask {who} whether it is theirs. Yes: waxwing devices --of {who} agree {number}   No: waxwing devices --of {who} \
+         refuse {number}   Better still: waxwing verify {who}";
+    device_label(label) = "calls itself \"{label}\"";
+    device_since(time) = "here since {time}";
+    device_compared() = "compared: can read along";
+    device_reads() = "can read along";
+    device_is_refused() = "refused: gets nothing";
+    device_has_no_key() = "gets nothing: it has not shown a key yet";
+    device_waits() = "waits for your answer; it gets nothing until then";
+    device_is_unlisted() = "gets nothing: the server does not list it any more";
+    no_other_device() = "Your account has no other app.";
+    another_device() = "Your account has another app:";
+    where_the_digits_are() = "That app shows the same digits, on its page about encryption or about this account.";
+    answer_yes_no_later() = "Please answer yes, no or later.";
+    own_device_agreed() = "It can read along from now on.";
+    own_device_refused() =
+        "It gets nothing. Whoever added it may know your password. Change it: waxwing account password --generate";
+    own_device_later() = "Until you decide, it can read nothing. Decide: waxwing devices";
+    ask_device() = "Is it yours? [yes, no, later] ";
+
+    password_generated() = "The password is changed to a new one that waxwing made up and keeps for you.";
+    password_changed() = "The password is changed.";
+    account_deleted() = "The account is deleted, on its server and on this machine.";
+    nothing_deleted() = "Nothing was deleted.";
+
+    all_commands() = "All commands: waxwing --help";
+    default_setting() = "(default)";
+    no_notices() = "There is nothing that you have not seen.";
+
+    step_join() = "There is no account here yet. If somebody gave you an invite link, use it, in quotes:";
+    step_refused() = "Your account cannot sign in. See why:";
+    step_read() = "You have unread messages:";
+    step_requests() = "Somebody who is not in your contacts wrote to you:";
+    step_send() = "Something is waiting to be sent. Stay connected until it is:";
+    step_invite() = "You have no contacts yet. Make a link and give it to somebody:";
+    step_follow() = "You have read everything. To stay and see what comes:";
+
+    you() = "you";
+    you_to(name) = "you to {name}";
+    unknown_content() = "(this version of waxwing cannot show this message)";
+    will_be_sent(why) = "  (will be sent{why})";
+    was_not_sent(why) = "  (not sent{why})";
+    file_named(name, size) = "[file {name}{size}]";
+    file_not_here(name, size, why) = "[file {name}{size}. Not here: {why}]";
+    your_account() = "Your account";
+    times(count, last) = "{count} times, last {last}";
+    contact_verified() = "verified";
+    contact_changed() = "changed: compare numbers before you write";
+    contact_gone() = "gave up this account";
+    contact_is_blocked() = "blocked";
+    contact_unread(count) = "{count} unread";
+    contact_held(count, who) =
+        "{count} held back, because they came from an app that you have not confirmed: waxwing devices --of {who}";
+    mark_verified() = "[verified] ";
+    mark_new_app() = "[new app] ";
+    contact_new_device() = "has a new device: compare numbers";
+
+    ask_password() = "Password: ";
+    ask_new_password() = "New password: ";
+    ask_password_again() = "The same once more: ";
+    ask_delete() =
+        "This deletes your account on its server and all conversations on this machine, and cannot be undone. Type yes to go \
+         on: ";
+}
