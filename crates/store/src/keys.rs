@@ -63,6 +63,7 @@ impl KeysError {
             ],
             DiskFull => [Self::DiskFull],
             ReadOnly => [Self::ReadOnly],
+            NoAccess => [Self::NoAccess],
             Io => [Self::Io(io::ErrorKind::Other)],
         })
     }

@@ -137,10 +137,10 @@ async fn what_waits_is_listed_tried_again_and_taken_back() {
     assert_eq!(id.len(), 8, "{listed:?}");
     let ran = bob.run(&["retry", "all", "--wait", "0"]).await;
     assert_eq!(ran.exit, Exit::NotYetSent, "{ran:?}");
-    assert_eq!(bob.run(&["retry", "ffffffff", "--wait", "0"]).await.exit, Exit::Failed, "no such message");
+    assert_eq!(bob.run(&["retry", "ffffffff", "--wait", "0"]).await.exit, Exit::Usage, "no such message");
     assert_eq!(bob.run(&["cancel", &id]).await.exit, Exit::Ok);
     assert_eq!(bob.run(&["outbox"]).await.out, "Nothing is waiting to be sent.\n");
-    assert_eq!(bob.run(&["cancel", &id]).await.exit, Exit::Failed);
+    assert_eq!(bob.run(&["cancel", &id]).await.exit, Exit::Usage);
 }
 
 #[tokio::test(flavor = "multi_thread")]
