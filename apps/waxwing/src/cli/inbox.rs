@@ -198,7 +198,7 @@ async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox)
             }
             // One that failed before and came when it was tried again.
             Event::FileSaved { message, path } if !fetched.remove(&message) => {
-                context.console.line(&format!("    a file that did not come before is here: {}", plain::name(&path)));
+                context.console.line(&results::late_file_saved(&path));
             }
             Event::Request { contact } if !inbox.requests => {
                 context.console.line(&results::new_request(&contact.address));

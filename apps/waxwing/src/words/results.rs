@@ -46,6 +46,7 @@ sentences! {
     nothing_new() = "Nothing new.";
     no_messages() = "No messages yet.";
     file_saved(path) = "    saved as {path}";
+    late_file_saved(path) = "    a file that could not be fetched before is here now: {path}";
     server_not_reached() = "Your server cannot be reached at the moment. Shown is what had arrived before.";
     answer_requests(who) = "To write back: waxwing contacts accept {who}   To hear nothing more: waxwing contacts block {who}";
     one_request() = "Somebody who is not in your contacts wrote to you: waxwing inbox --requests";
