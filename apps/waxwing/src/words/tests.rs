@@ -113,7 +113,7 @@ fn everything() -> String {
         &["join"],
     ] {
         let line = ["waxwing"].iter().chain(line).copied();
-        let error = crate::cli::parse(line.clone().map(Into::into)).err().expect("a mistake");
+        let error = crate::cli::parse(line.clone().map(Into::into)).expect_err("a mistake");
         page.entry(&line.collect::<Vec<_>>().join(" "), None, &error.render().to_string());
     }
     page.section("Help");
