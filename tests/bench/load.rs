@@ -24,7 +24,7 @@ pub(crate) struct Chat {
 }
 
 /// A message of the size and shape of an OMEMO message to two devices: 1.15 KiB with its stamps.
-fn stanza(to: &str) -> Vec<u8> {
+pub(crate) fn stanza(to: &str) -> Vec<u8> {
     let key = "MwohBdmPZ9yP0aVdJb1mxk2cBzR4mG5cWvZ1Yp0fJm1n".repeat(2);
     format!(
         "<message to='{to}' id='5b1c0f2e-0d4b-4a53-9b0d-1f4dd4a2b6a1' type='chat'><encrypted \

@@ -4,6 +4,8 @@
 //! as a ratio to the relay: on a shared machine throughput says little. The load comes from this process, whose own cost
 //! is not counted.
 
+mod client;
+mod latency;
 mod load;
 mod measure;
 mod relay;
@@ -24,6 +26,10 @@ struct Plan {
     logins: usize,
     idle: usize,
     rounds: usize,
+    /// Messages whose way is timed.
+    timed: usize,
+    /// Messages of one conversation of the client.
+    conversation: usize,
 }
 
 const FULL: Plan = Plan {
@@ -33,6 +39,8 @@ const FULL: Plan = Plan {
     logins: 300,
     idle: 1000,
     rounds: 3,
+    timed: 1000,
+    conversation: 10_000,
 };
 
 const QUICK: Plan = Plan {
@@ -42,6 +50,8 @@ const QUICK: Plan = Plan {
     logins: 100,
     idle: 300,
     rounds: 1,
+    timed: 200,
+    conversation: 1000,
 };
 
 fn main() {
@@ -53,9 +63,29 @@ fn main() {
     let plan = if args.iter().any(|a| a == "--quick") { QUICK } else { FULL };
     let only = args.iter().position(|a| a == "--only").and_then(|at| args.get(at + 1));
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|k| only.is_none_or(|name| k.name() == name)).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-    let results = runtime.block_on(run(plan, &kinds));
-    println!("{}\n{}", table::render(&results, plan.rounds), scanner::measure());
+    let parts: Vec<&str> =
+        ["servers", "latency", "client"].into_iter().filter(|part| args.iter().any(|a| a == part)).collect();
+    let has = |part: &str| parts.is_empty() || parts.contains(&part);
+    let plan = match args.iter().position(|a| a == "--messages").and_then(|at| args.get(at + 1)?.parse().ok()) {
+        Some(conversation) => Plan { conversation, ..plan },
+        None => plan,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(async {
+        if has("servers") {
+            println!("{}\n{}", table::render(&run(plan, &kinds).await, plan.rounds), scanner::measure());
+        }
+        if has("latency") {
+            println!("{}", latency::measure(&kinds, plan.timed).await);
+        }
+        if has("client") && only.is_none_or(|name| name == "waxwingd") {
+            println!("{}", client::measure(plan.conversation).await);
+        }
+    });
 }
 
 async fn run(plan: Plan, kinds: &[Kind]) -> Vec<measure::Results> {

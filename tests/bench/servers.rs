@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-enum Program {
+pub(crate) enum Program {
     Plain(Process),
     Prosody(Prosody),
     Ejabberd(Ejabberd),
@@ -95,22 +95,27 @@ impl Running {
 /// Starts a server and makes its accounts.
 pub(crate) async fn start(kind: Kind, accounts: usize) -> Running {
     let lab = Lab::new("bench", &["bench"]);
-    let host = lab.host("bench").clone();
-    let server = Server::new(host.at(5222), &host.domain, &lab.ca_file());
-    let (program, xmpp) = match kind {
-        Kind::Relay => (Program::Plain(relay(&lab)), None),
-        Kind::Waxwingd => (Program::Plain(waxwingd(&lab)), Some(server)),
-        Kind::Prosody => (Program::Prosody(Prosody::start_for_benchmark(&lab, "bench")), Some(server)),
-        Kind::Ejabberd => {
-            (Program::Ejabberd(Ejabberd::start_for_benchmark(&lab, "bench")), Some(server.without_binding()))
-        }
-    };
-    if let Some(server) = &xmpp {
-        for number in 0..accounts {
-            RawClient::register(server, &format!("u{number}"), PASSWORD, None).await;
-        }
+    if kind == Kind::Relay {
+        return Running { program: Program::Plain(relay(&lab)), xmpp: None, lab, accounts };
     }
-    Running { program, xmpp, lab, accounts }
+    let (program, server) = start_in(&lab, kind, "bench", accounts).await;
+    Running { program, xmpp: Some(server), lab, accounts }
+}
+
+/// Starts a server at a place of a laboratory and makes its accounts.
+pub(crate) async fn start_in(lab: &Lab, kind: Kind, name: &str, accounts: usize) -> (Program, Server) {
+    let host = lab.host(name).clone();
+    let server = Server::new(host.at(5222), &host.domain, &lab.ca_file());
+    let (program, server) = match kind {
+        Kind::Relay => unreachable!("the relay knows no XMPP"),
+        Kind::Waxwingd => (Program::Plain(waxwingd(lab, name)), server),
+        Kind::Prosody => (Program::Prosody(Prosody::start_for_benchmark(lab, name)), server),
+        Kind::Ejabberd => (Program::Ejabberd(Ejabberd::start_for_benchmark(lab, name)), server.without_binding()),
+    };
+    for number in 0..accounts {
+        RawClient::register(&server, &format!("u{number}"), PASSWORD, None).await;
+    }
+    (program, server)
 }
 
 fn relay(lab: &Lab) -> Process {
@@ -123,10 +128,10 @@ fn relay(lab: &Lab) -> Process {
 }
 
 /// The released program beside this one, with the laboratory's certificate and no rate limits.
-fn waxwingd(lab: &Lab) -> Process {
-    let host = lab.host("bench");
-    let config = lab.dir().join("waxwingd.toml");
-    std::fs::write(&config, configuration(lab)).expect("a scratch file can be written");
+fn waxwingd(lab: &Lab, name: &str) -> Process {
+    let host = lab.host(name);
+    let config = host.dir.join("waxwingd.toml");
+    std::fs::write(&config, configuration(lab, name)).expect("a scratch file can be written");
     let program = std::env::current_exe().expect("this program has a path").with_file_name("waxwingd");
     let mut command = Command::new(program);
     command.arg("up").arg("--json").arg("--config").arg(&config).arg("--data-dir").arg(host.dir.join("data"));
@@ -135,15 +140,17 @@ fn waxwingd(lab: &Lab) -> Process {
     process
 }
 
-fn configuration(lab: &Lab) -> String {
-    let host = lab.host("bench");
+fn configuration(lab: &Lab, name: &str) -> String {
+    let host = lab.host(name);
     format!(
         "domain = \"{}\"\nlisten = \"{}\"\n[certificate]\nchain = \"{}\"\nkey = \"{}\"\n[login]\nscram_iterations = 4096\n\
          [registration]\nopen = true\n[limits]\npre_auth_per_network = 0\nclient_stanzas_per_second = 0\n\
-         client_bytes_per_second = 0\n",
+         client_bytes_per_second = 0\nserver_stanzas_per_second = 0\n[federation]\nca_file = \"{}\"\ndns = \"{}\"\n",
         host.domain,
         host.address,
         host.chain.display(),
         host.key.display(),
+        lab.ca_file().display(),
+        lab.dns().address(),
     )
 }

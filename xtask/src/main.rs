@@ -1,6 +1,7 @@
-//! The one command for everything around the code: `cargo xtask test`, `check`, `fuzz`, `bench`, `setup`.
+//! The one command for everything around the code: `cargo xtask test`, `check`, `fuzz`, `bench`, `mutants`, `setup`.
 
 mod licences;
+mod mutants;
 mod peers;
 mod run;
 mod style;
@@ -17,9 +18,15 @@ cargo xtask <command> [options]
   fuzz      mutated input against every parser
               --iterations N   per target (default 1000000)
               --seed N         to repeat a run (default 1)
-  bench     this broker beside Prosody, ejabberd and a bare relay, in one run; prints the table of docs/benchmarks.md
+  bench     this broker beside Prosody, ejabberd and a bare relay, in one run; prints the tables of docs/benchmarks.md
+              servers, latency, client   only these parts
+              --messages N  of the client's conversation (default 10000)
               --quick       shorter runs, for a first look
               --only NAME   one of relay, waxwingd, prosody, ejabberd
+  mutants   take defences out one by one (xtask/mutations.toml) and see their tests fail
+              NAME          only a row of the attack list (C22) or a crate (crypto)
+              --all         instead: everything that cargo-mutants thinks of, in the guarded crates (hours)
+              --shard N/M   a part of that
   setup     install the peers that the interop tests talk to, and nothing else
               --yes         without asking
 ";
@@ -32,6 +39,7 @@ fn main() -> ExitCode {
         Some("check") => check(),
         Some("fuzz") => fuzz(&options),
         Some("bench") => bench(&options),
+        Some("mutants") => mutants::replay(&options),
         Some("setup") => peers::install(&options),
         _ => {
             eprint!("{HELP}");
@@ -55,6 +63,16 @@ impl Options {
         self.0.iter().any(|a| a == flag)
     }
 
+    /// The word that is no option.
+    pub(crate) fn word(&self) -> Option<&str> {
+        self.0.iter().map(String::as_str).find(|word| !word.starts_with("--") && !word.contains('/'))
+    }
+
+    pub(crate) fn value(&self, flag: &str) -> Option<String> {
+        let at = self.0.iter().position(|a| a == flag)?;
+        self.0.get(at + 1).cloned()
+    }
+
     fn number(&self, flag: &str, default: u64) -> Result<u64, String> {
         let Some(at) = self.0.iter().position(|a| a == flag) else { return Ok(default) };
         let value = self.0.get(at + 1).ok_or(format!("{flag} needs a number"))?;
@@ -64,6 +82,7 @@ impl Options {
 
 fn check() -> Result<(), String> {
     style::check()?;
+    mutants::check()?;
     licences::check()?;
     run::step("format", "cargo", &["fmt", "--all", "--check"])?;
     run::step("clippy", "cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
@@ -93,9 +112,11 @@ fn bench(options: &Options) -> Result<(), String> {
     peers::install(options)?;
     // Each program by itself: a build of the whole workspace would unify features.
     run::step("build the broker", "cargo", &["build", "--release", "--package", "waxwingd"])?;
+    run::step("build the client", "cargo", &["build", "--release", "--package", "waxwing"])?;
     let mut args = vec!["run", "--release", "--package", "waxwing-tests", "--bin", "bench", "--"];
     args.extend(options.0.iter().map(String::as_str));
-    run::step("benchmark", "cargo", &args)
+    // The released programs, and not those that tests build.
+    run::step_with("benchmark", "cargo", &args, &[("WAXWING_PROGRAMS", &run::root().join("target/release"))])
 }
 
 fn fuzz(options: &Options) -> Result<(), String> {

@@ -13,12 +13,23 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs a program in the root of the workspace, showing its output.
 pub(crate) fn step(title: &str, program: &str, args: &[&str]) -> Result<(), String> {
+    step_with(title, program, args, &[])
+}
+
+/// As [`step`], with more in the environment.
+pub(crate) fn step_with(
+    title: &str,
+    program: &str,
+    args: &[&str],
+    environment: &[(&str, &Path)],
+) -> Result<(), String> {
     println!("\n== {title}: {program} {} ==", args.join(" "));
     let start = Instant::now();
     let status = Command::new(program)
         .args(args)
         .current_dir(root())
         .env("RUSTDOCFLAGS", "-D warnings")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .status()
         .map_err(|e| format!("{program} could not be started: {e}"))?;
