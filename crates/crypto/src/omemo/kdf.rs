@@ -25,6 +25,8 @@ pub(super) fn root_step(root: &Secret<32>, shared: &Secret<32>, info: &[u8]) -> 
 thread_local! {
     /// How many chain steps this thread has made, for tests of the bounds.
     pub(super) static STEP_COUNT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    /// How many ciphertexts this thread has decrypted, for the tests that none is before its MAC has been checked.
+    pub(super) static DECRYPT_COUNT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 /// One step of a message chain: the message key and the next chain key.
@@ -75,6 +77,8 @@ impl MessageKeys {
 
     /// The reverse of [`MessageKeys::encrypt`]. Only ever called on bytes whose MAC has been checked.
     pub(super) fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Undecryptable> {
+        #[cfg(test)]
+        DECRYPT_COUNT.set(DECRYPT_COUNT.get() + 1);
         cbc::Decryptor::<Aes256>::new(self.cipher.expose().into(), self.iv.expose().into())
             .decrypt_padded_vec::<Pkcs7>(ciphertext)
             .map(Zeroizing::new)

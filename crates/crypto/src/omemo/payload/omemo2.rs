@@ -85,6 +85,18 @@ mod tests {
     use crate::random::SeededRandom;
 
     #[test]
+    fn c12_no_payload_is_decrypted_before_its_mac_has_been_checked() {
+        let sealed = seal(b"words", &SeededRandom::new(1)).unwrap();
+        let mut altered = sealed.ciphertext.clone();
+        altered[0] ^= 1;
+        let before = kdf::DECRYPT_COUNT.get();
+        assert!(open(&sealed.key_material.0, Some(&altered)).is_err());
+        assert_eq!(kdf::DECRYPT_COUNT.get(), before);
+        assert!(open(&sealed.key_material.0, Some(&sealed.ciphertext)).is_ok());
+        assert_eq!(kdf::DECRYPT_COUNT.get(), before + 1);
+    }
+
+    #[test]
     fn payload_vector() {
         let key = Secret::new(std::array::from_fn(|i| i as u8));
         let text = b"<envelope xmlns='urn:xmpp:sce:1'><content/><rpad/></envelope>";

@@ -3,6 +3,8 @@
 use super::super::profile::{Exchange, Header};
 use super::super::session::Session;
 use super::super::{kdf, keys::DhPair, ratchet};
+use sha2::Digest as _;
+
 use super::*;
 use crate::Secret;
 
@@ -269,6 +271,35 @@ both_profiles! {
         }
         assert_eq!(bob.snapshot(), before);
         bob.receive(&message, &random).unwrap();
+    }
+
+    /// Bytes that nobody has authenticated reach no cipher: what its padding says could be heard otherwise.
+    fn c12_nothing_is_decrypted_before_its_mac_has_been_checked<P: Profile>() {
+        let random = SeededRandom::new(10);
+        let (mut alice, mut bob) = acquainted::<P>(&random);
+        let mut message = alice.send(&[7; 48]);
+        *message.bytes.last_mut().unwrap() ^= 1; // always authenticated: part of a MAC, or of a ciphertext under one
+        let before = kdf::DECRYPT_COUNT.get();
+        assert_eq!(bob.receive(&message, &random).unwrap_err(), DecryptError::Undecryptable);
+        assert_eq!(kdf::DECRYPT_COUNT.get(), before);
+        *message.bytes.last_mut().unwrap() ^= 1;
+        bob.receive(&message, &random).unwrap();
+        assert_eq!(kdf::DECRYPT_COUNT.get(), before + 1);
+    }
+
+    /// Receiving chains are few, however often the peer changes its ratchet key: the oldest goes.
+    fn c03_old_receiving_chains_are_forgotten<P: Profile>() {
+        let random = SeededRandom::new(14);
+        let (mut alice, mut bob) = acquainted::<P>(&random);
+        for _ in 0..2 * MAX_RECEIVING_CHAINS {
+            let there = alice.send(b"there");
+            bob.receive(&there, &random).unwrap();
+            let back = bob.send(b"and back");
+            alice.receive(&back, &random).unwrap();
+        }
+        for party in [&alice, &bob] {
+            assert_eq!(party.sessions.current.as_ref().unwrap().ratchet.receiving.len(), MAX_RECEIVING_CHAINS);
+        }
     }
 
     /// A valid MAC over a wrong padding: only the peer itself could make it, and it fails like everything else.
@@ -541,6 +572,12 @@ both_profiles! {
     }
 }
 
+/// Ed25519 as RFC 8032 leaves it open.
+fn lax(identity: &IdentityKey, signature: &[u8; 64]) -> bool {
+    let key = identity.ed25519().and_then(|bytes| ed25519_dalek::VerifyingKey::from_bytes(bytes).ok()).unwrap();
+    ed25519_dalek::Verifier::verify(&key, b"text", &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
+}
+
 #[test]
 fn c10_ed25519_keys_and_signatures_are_strict() {
     let device = Device::generate(NOW, &SeededRandom::new(18));
@@ -567,6 +604,19 @@ fn c10_ed25519_keys_and_signatures_are_strict() {
     neutral[0] = 1;
     assert!(!identity.verify(b"text", &neutral));
     assert!(!xeddsa::verify(identity, b"text", &neutral));
+
+    // R of small order: whoever has the secret key can make such a signature, which a lax verifier accepts, and so one
+    // signature could be told from another by who looks at it.
+    let mut challenge = sha2::Sha512::new();
+    challenge.update(&neutral[..32]);
+    challenge.update(identity.ed25519().expect("an own key has both forms"));
+    challenge.update(b"text");
+    let secret = ed25519_dalek::SigningKey::from_bytes(device.identity.seed().expose()).to_scalar();
+    let challenge = curve25519_dalek::Scalar::from_bytes_mod_order_wide(&challenge.finalize().into());
+    let mut small = neutral;
+    small[32..].copy_from_slice((challenge * secret).as_bytes());
+    assert!(lax(identity, &small), "the forgery is one that counts");
+    assert!(!identity.verify(b"text", &small));
 
     for (text, error) in [
         ("0100000000000000000000000000000000000000000000000000000000000000", KeyError::SmallOrder),
