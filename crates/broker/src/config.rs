@@ -124,6 +124,8 @@ pub struct Limits {
     pub pending_requests: usize,
     /// Such requests that an account gets in a minute; more are dropped.
     pub strangers_per_minute: u32,
+    /// Bytes of one presence; a larger one is not passed on.
+    pub presence_bytes: usize,
     /// Addresses that a session may send directed presence to.
     pub directed_presence: usize,
     /// How long a client may leave a request for acknowledgement unanswered before its connection counts as dead.
@@ -166,6 +168,7 @@ impl Default for Limits {
             offline_age: Duration::from_secs(30 * 86_400),
             pending_requests: 100,
             strangers_per_minute: 5,
+            presence_bytes: 8 * 1024,
             directed_presence: 1000,
             ack_timeout: Duration::from_secs(60),
             client_idle: Duration::from_secs(300),

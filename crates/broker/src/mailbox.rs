@@ -3,8 +3,8 @@
 //! Each session is driven by one task. Others leave what is for it in its mailbox and wake that task; the lock is held
 //! for the length of a push. A mailbox is bounded by what waits in it *and* what its session has sent without an
 //! acknowledgement, so that one slow reader costs a bounded amount of memory: beyond it, the sender finds another place
-//! (the offline store), and once overflowed a mailbox takes no more messages until its session has caught up, or the
-//! order would be lost.
+//! (the offline store), and once overflowed a mailbox takes no more messages until half of it is free and its session
+//! looks into that store, or the order would be lost. What it holds is charged to who sent it ([`crate::budget`]).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xmpp::xml::Frame;
 
+use crate::budget::{Held, Source};
 use crate::environment::Wake;
 use crate::settle::Ticket;
 
@@ -52,21 +53,24 @@ pub(crate) struct Delivery {
     pub(crate) is_message: bool,
     /// It was sent to another server once, on a connection that died before the server had it for good.
     pub(crate) is_repeat: bool,
+    /// What of the budget of the whole is held for it.
+    pub(crate) held: Held,
 }
 
 impl Delivery {
-    /// A stanza for which nobody waits, and which has no other place to go.
-    pub(crate) fn new(frame: Frame) -> Self {
-        Self::remote(frame, Claim::None, false)
+    /// A stanza for which nobody waits, and which has no other place to go; charged to who caused it.
+    pub(crate) fn new(frame: Frame, by: &Source) -> Self {
+        let held = Held::charge(by, &frame, 1);
+        Self::remote(frame, Claim::None, held, false)
     }
 
-    pub(crate) fn message(frame: Frame, claim: Claim, position: Position) -> Self {
-        Self { frame, claim, position, is_message: true, is_repeat: false }
+    pub(crate) fn message(frame: Frame, claim: Claim, position: Position, held: Held) -> Self {
+        Self { frame, claim, position, is_message: true, is_repeat: false, held }
     }
 
     /// A stanza for another server; says whether that was sent it before.
-    pub(crate) fn remote(frame: Frame, claim: Claim, is_repeat: bool) -> Self {
-        Self { frame, claim, position: Position::default(), is_message: false, is_repeat }
+    pub(crate) fn remote(frame: Frame, claim: Claim, held: Held, is_repeat: bool) -> Self {
+        Self { frame, claim, position: Position::default(), is_message: false, is_repeat, held }
     }
 }
 
@@ -99,6 +103,13 @@ pub(crate) enum Refused {
     Closed(Delivery),
     /// Too much waits already.
     Full(Delivery),
+}
+
+impl Notice {
+    /// It ends the session, so it does not wait for what is in front of it.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Conflict | Self::AccountGone | Self::Shutdown)
+    }
 }
 
 /// The bounds of a mailbox.
@@ -137,13 +148,52 @@ impl Inner {
         if (self.overflowed && delivery.is_message)
             || self.queue.len() + self.in_flight_count >= bounds.count
             || self.bytes + self.in_flight_bytes + size > bounds.bytes
+            || delivery.held.is_refused()
         {
-            self.overflowed = true;
+            self.overflowed |= delivery.is_message;
             return Err(Refused::Full(delivery));
         }
         self.bytes += size;
         self.queue.push_back(Mail::Stanza(delivery));
         Ok(())
+    }
+
+    fn take_urgent(&mut self) -> VecDeque<Mail> {
+        let is_urgent = |mail: &Mail| matches!(mail, Mail::Notice(notice) if notice.is_urgent());
+        if !self.queue.iter().any(is_urgent) {
+            return VecDeque::new();
+        }
+        let (urgent, others) = std::mem::take(&mut self.queue).into_iter().partition(is_urgent);
+        self.queue = others;
+        urgent
+    }
+
+    fn take_some(&mut self, bytes_max: usize) -> VecDeque<Mail> {
+        let (mut taken, mut bytes) = (VecDeque::new(), 0);
+        while bytes < bytes_max
+            && let Some(mail) = self.queue.pop_front()
+        {
+            if let Mail::Stanza(delivery) = &mail {
+                bytes += delivery.frame.len();
+                self.in_flight_count += 1;
+            }
+            taken.push_back(mail);
+        }
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.in_flight_bytes += bytes;
+        taken
+    }
+
+    /// Opens again after an overflow, once half of the bounds is free. To wait until nothing is in flight would let
+    /// whoever keeps a little in flight keep the mailbox shut.
+    fn reopen(&mut self, bounds: Bounds) -> bool {
+        let has_room = self.queue.len() + self.in_flight_count <= bounds.count / 2
+            && self.bytes + self.in_flight_bytes <= bounds.bytes / 2;
+        let reopens = self.overflowed && has_room;
+        if reopens {
+            self.overflowed = false;
+        }
+        reopens
     }
 }
 
@@ -180,6 +230,19 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Leaves a stanza that the session itself has asked for, within bounds that are wider than those for others.
+    pub(crate) fn post_own(&self, delivery: Delivery) -> Result<(), Refused> {
+        let bounds = Bounds {
+            count: self.bounds.count.saturating_mul(OWN_COUNT_FACTOR),
+            bytes: self.bounds.bytes.saturating_mul(OWN_BYTES_FACTOR),
+        };
+        let mut inner = self.inner();
+        inner.push(delivery, bounds)?;
+        drop(inner);
+        (self.wake)();
+        Ok(())
+    }
+
     /// Leaves messages that another session left behind, at once, with word that the offline queue may have some too
     /// where `look` says so. Returns what was not taken.
     pub(crate) fn post_all(&self, look: bool, deliveries: Vec<Delivery>) -> Vec<Delivery> {
@@ -213,15 +276,27 @@ impl Mailbox {
         (self.wake)();
     }
 
-    /// Takes everything out. What is stanzas counts as in flight until [`Mailbox::landed`].
-    pub(crate) fn take(&self) -> VecDeque<Mail> {
+    /// Takes out what comes first, until it has `bytes_max` bytes or more. What is stanzas counts as in flight until
+    /// [`Mailbox::landed`]. With no bytes at all only the notices come that end the session.
+    pub(crate) fn take(&self, bytes_max: usize) -> VecDeque<Mail> {
         let mut inner = self.inner();
+        if bytes_max == 0 {
+            return inner.take_urgent();
+        }
+        if inner.bytes > bytes_max {
+            return inner.take_some(bytes_max);
+        }
         if inner.queue.is_empty() {
             return VecDeque::new();
         }
         inner.in_flight_count += inner.queue.iter().filter(|m| matches!(m, Mail::Stanza(_))).count();
         inner.in_flight_bytes += std::mem::take(&mut inner.bytes);
         std::mem::take(&mut inner.queue)
+    }
+
+    /// Whether something waits that has not been taken out.
+    pub(crate) fn has_mail(&self) -> bool {
+        !self.inner().queue.is_empty()
     }
 
     /// The session itself has sent so much more.
@@ -238,21 +313,26 @@ impl Mailbox {
             || inner.in_flight_bytes > self.bounds.bytes.saturating_mul(OWN_BYTES_FACTOR)
     }
 
-    /// So much of what was taken out has arrived. Returns whether the session has caught up after an overflow.
+    /// So much of what was taken out has arrived. Returns whether there is room again after an overflow.
     pub(crate) fn landed(&self, count: usize, bytes: usize) -> bool {
         let mut inner = self.inner();
         inner.in_flight_count = inner.in_flight_count.saturating_sub(count);
         inner.in_flight_bytes = inner.in_flight_bytes.saturating_sub(bytes);
-        let caught_up = inner.overflowed && inner.in_flight_count == 0 && inner.queue.is_empty();
-        if caught_up {
-            inner.overflowed = false;
-        }
-        caught_up
+        inner.reopen(self.bounds)
     }
 
-    /// Whether messages go to the offline store until the session has caught up.
-    pub(crate) fn is_overflowed(&self) -> bool {
-        self.inner().overflowed
+    /// Has the session look into the offline store, ahead of whatever is posted from here on; no while it is overflowed: it
+    /// looks when it has caught up. Opens again where there is room: it may have overflowed with nothing in flight.
+    pub(crate) fn look_again(&self) -> bool {
+        let mut inner = self.inner();
+        inner.reopen(self.bounds);
+        if inner.overflowed || inner.closed {
+            return false;
+        }
+        inner.queue.push_back(Mail::Notice(Notice::Offline));
+        drop(inner);
+        (self.wake)();
+        true
     }
 
     /// Ends the mailbox and returns what nobody has taken.
@@ -283,7 +363,7 @@ mod tests {
 
     fn message() -> Delivery {
         let frame = Frame::from_element(&Element::new("message", xmpp::ns::CLIENT), xmpp::ns::CLIENT);
-        Delivery::message(frame, Claim::None, Position::default())
+        Delivery::message(frame, Claim::None, Position::default(), Held::Nothing)
     }
 
     #[test]
@@ -298,21 +378,56 @@ mod tests {
             assert!(mailbox.post(message()).is_ok());
         }
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
-        assert_eq!(mailbox.take().len(), 3);
+        assert_eq!(mailbox.take(usize::MAX).len(), 3);
+    }
+
+    fn posts(mailbox: &Mailbox, count: usize) -> usize {
+        (0..count).filter(|_| mailbox.post(message()).is_ok()).count()
+    }
+
+    /// With "until nothing is in flight" whoever kept one stanza in flight kept the mailbox shut for everybody.
+    #[test]
+    fn b06_an_overflowed_mailbox_opens_again_when_half_of_it_is_free() {
+        let mailbox = Mailbox::new(Arc::new(|| ()), Bounds { count: 4, bytes: 1 << 20 });
+        assert_eq!(posts(&mailbox, 6), 4);
+        assert_eq!(mailbox.take(usize::MAX).len(), 4);
+        assert_eq!(posts(&mailbox, 1), 0, "in flight counts");
+        assert!(!mailbox.landed(1, 10));
+        assert_eq!(posts(&mailbox, 1), 0, "order would be lost");
+        assert!(!mailbox.look_again(), "it looks when it has caught up");
+        assert!(mailbox.landed(1, 10), "half of it is free");
+        assert_eq!(posts(&mailbox, 3), 2);
+        assert_eq!(mailbox.take(usize::MAX).len(), 2);
     }
 
     #[test]
-    fn an_overflowed_mailbox_stays_shut_until_all_has_landed() {
-        let mailbox = Mailbox::new(Arc::new(|| ()), Bounds { count: 2, bytes: 1 << 20 });
-        assert!(mailbox.post(message()).is_ok());
-        assert!(mailbox.post(message()).is_ok());
-        assert!(matches!(mailbox.post(message()), Err(Refused::Full(_))));
-        assert_eq!(mailbox.take().len(), 2);
-        assert!(matches!(mailbox.post(message()), Err(Refused::Full(_))), "in flight counts");
-        assert!(!mailbox.landed(1, 10));
-        assert!(matches!(mailbox.post(message()), Err(Refused::Full(_))), "order would be lost");
-        assert!(mailbox.landed(1, 1 << 20), "caught up");
-        assert!(mailbox.post(message()).is_ok());
+    fn what_overflowed_with_nothing_in_flight_opens_when_the_store_has_something() {
+        let budget = crate::budget::Budget::new(0, 1);
+        let nobody = budget.own_share(crate::budget::Scope::Account);
+        let mailbox = Mailbox::detached();
+        let refused = Delivery { held: Held::charge(&nobody, &message().frame, 1), ..message() };
+        assert!(matches!(mailbox.post(refused), Err(Refused::Full(_))), "the budget has no room");
+        assert_eq!(posts(&mailbox, 1), 0, "order would be lost");
+        assert!(mailbox.look_again());
+        assert_eq!(posts(&mailbox, 1), 1);
+        let mail = mailbox.take(usize::MAX);
+        assert!(matches!(mail.front(), Some(Mail::Notice(Notice::Offline))), "the store comes first");
+    }
+
+    #[test]
+    fn b08_what_is_taken_out_is_bounded_and_only_an_end_passes_what_waits() {
+        let mailbox = Mailbox::new(Arc::new(|| ()), Bounds { count: 100, bytes: 1 << 20 });
+        let size = message().frame.len();
+        assert_eq!(posts(&mailbox, 5), 5);
+        mailbox.notify(Notice::Offline);
+        mailbox.notify(Notice::Shutdown);
+        assert_eq!(mailbox.take(size + 1).len(), 2);
+        let urgent = mailbox.take(0);
+        assert!(matches!(urgent.iter().collect::<Vec<_>>()[..], [Mail::Notice(Notice::Shutdown)]));
+        assert!(mailbox.has_mail());
+        assert_eq!(mailbox.take(1).len(), 1, "at least one");
+        assert_eq!(mailbox.take(usize::MAX).len(), 3, "two stanzas and a notice, in order");
+        assert!(mailbox.take(usize::MAX).is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use xmpp::jid::Jid;
 use xmpp::time::Moment;
 use xmpp::xml::Frame;
 
+use crate::budget::Source;
 use crate::mailbox::{Mailbox, Notice, Position};
 
 /// Where others see a session: its address, its mailbox, its presence.
@@ -22,6 +23,8 @@ pub struct SessionHandle {
     /// The full address that the session has bound.
     pub jid: Jid,
     pub(crate) mailbox: Arc<Mailbox>,
+    /// Who causes what the session causes: its account.
+    pub(crate) by: Source,
     /// The priority while available, [`AWAY`] otherwise.
     priority: AtomicI16,
     available_since: AtomicU64,
@@ -44,11 +47,12 @@ impl std::fmt::Debug for SessionHandle {
 }
 
 impl SessionHandle {
-    pub(crate) fn new(id: u64, jid: Jid, mailbox: Arc<Mailbox>) -> Self {
+    pub(crate) fn new(id: u64, jid: Jid, mailbox: Arc<Mailbox>, by: Source) -> Self {
         Self {
             id,
             jid,
             mailbox,
+            by,
             priority: AtomicI16::new(AWAY),
             available_since: AtomicU64::new(u64::MAX),
             interested: AtomicBool::new(false),
@@ -299,7 +303,8 @@ mod tests {
 
     fn handle(registry: &Registry, jid: &str) -> Arc<SessionHandle> {
         let jid = Jid::parse(jid).unwrap();
-        Arc::new(SessionHandle::new(registry.next_id(), jid, Arc::new(Mailbox::detached())))
+        let by = crate::budget::Budget::new(1 << 20, 2).own_share(crate::budget::Scope::Account);
+        Arc::new(SessionHandle::new(registry.next_id(), jid, Arc::new(Mailbox::detached()), by))
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use xmpp::xml::Frame;
 
+use crate::budget::Held;
 use crate::mailbox::{Mailbox, Position};
 
 pub(crate) use unsettled::{Sender, Unsettled};
@@ -28,6 +29,8 @@ pub(crate) struct Ticket {
     pub(crate) position: Position,
     /// The sender's mailbox, to wake him when he waits.
     sender: Arc<Mailbox>,
+    /// What of the budget of the whole is held for it, by whoever holds the ticket.
+    _held: Held,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,16 +55,17 @@ impl Ticket {
         position: Position,
         holders: usize,
         sender: Arc<Mailbox>,
+        held: Held,
     ) -> Arc<Self> {
         let holders = u16::try_from(holders).unwrap_or(u16::MAX);
         let account = account.map(Into::into);
-        Arc::new(Self { state: Mutex::new(State::Live { holders }), frame, account, position, sender })
+        Arc::new(Self { state: Mutex::new(State::Live { holders }), frame, account, position, sender, _held: held })
     }
 
     /// For a message to another server: it is settled when that server has acknowledged it, or when it is written to one
     /// that does not.
-    pub(crate) fn remote(frame: Frame, sender: Arc<Mailbox>) -> Arc<Self> {
-        Self::new(frame, None, Position::default(), 1, sender)
+    pub(crate) fn remote(frame: Frame, sender: Arc<Mailbox>, held: Held) -> Arc<Self> {
+        Self::new(frame, None, Position::default(), 1, sender, held)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -174,7 +178,14 @@ mod tests {
 
     fn ticket(holders: usize) -> Arc<Ticket> {
         let frame = Frame::from_element(&Element::new("message", xmpp::ns::CLIENT), xmpp::ns::CLIENT);
-        Ticket::new(frame, Some("bob@example.org"), Position::default(), holders, Arc::new(Mailbox::detached()))
+        Ticket::new(
+            frame,
+            Some("bob@example.org"),
+            Position::default(),
+            holders,
+            Arc::new(Mailbox::detached()),
+            Held::Nothing,
+        )
     }
 
     #[test]

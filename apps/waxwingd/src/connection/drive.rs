@@ -33,6 +33,9 @@ pub(super) struct Peer {
     pub(super) admission: Option<Admission>,
 }
 
+/// What is written at once: a TLS record.
+const PIECE_BYTES: usize = 16 * 1024;
+
 /// Why the loop ends without the session having said so.
 struct Lost;
 
@@ -101,7 +104,10 @@ async fn flush<S: Session>(shared: &Shared, session: &mut S, connection: &mut Co
         let output = session.take_output();
         if let Some(bytes) = &output.bytes {
             shared.tap(Direction::Sent, bytes);
-            tokio::time::timeout(patience, connection.send(bytes)).await.map_err(|_| Lost)??;
+            // on a slow link what counts is that it goes on, not when it ends
+            for piece in bytes.chunks(PIECE_BYTES) {
+                tokio::time::timeout(patience, connection.send(piece)).await.map_err(|_| Lost)??;
+            }
             session.handle_written().await;
         }
         // `handle_written` may have given it more to say.

@@ -17,12 +17,14 @@
 //!
 //! Absent: names. Numbers come out as [`Level`]s, for `doctor` and for metrics.
 
+mod held;
 mod pool;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+pub(crate) use held::{Held, Source};
 pub use pool::{Budget, Charge, Refusal, Share};
 
 /// What a source is. Its part of the whole follows from it, unless a share is made with another one.

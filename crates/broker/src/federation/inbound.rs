@@ -12,6 +12,7 @@ use xmpp::time::Moment;
 use xmpp::xml::{Frame, Splice};
 
 use super::{Question, Verdicts};
+use crate::budget::Source;
 use crate::core::Place;
 use crate::environment::Wake;
 use crate::mailbox::{Bounds, Mailbox};
@@ -37,6 +38,8 @@ pub struct InboundSession {
     mailbox: Arc<Mailbox>,
     last_heard: Moment,
     read_pause: Option<Moment>,
+    /// Who is charged for what the domain that spoke last causes.
+    by: Option<(Box<str>, Source)>,
     starts_tls: bool,
     over: bool,
 }
@@ -69,6 +72,7 @@ impl Broker {
             unsettled: Unsettled::new(Sender::Server),
             last_heard: now,
             read_pause: None,
+            by: None,
             starts_tls: false,
             over: false,
             core,
@@ -187,6 +191,18 @@ impl InboundSession {
         self.stream.handled(settled);
     }
 
+    /// Finds who is charged, mostly by remembering the last one.
+    fn source(&mut self, from: &Jid) -> Source {
+        match &self.by {
+            Some((domain, by)) if **domain == *from.domainpart() => Arc::clone(by),
+            _ => {
+                let by = self.core.source(from);
+                self.by = Some((from.domainpart().into(), Arc::clone(&by)));
+                by
+            }
+        }
+    }
+
     /// The stream has checked that `from` is of a proved domain and `to` of one of ours (attack row X08).
     async fn take_stanza(&mut self, frame: &Frame) -> Option<Arc<Ticket>> {
         let address = |name| frame.attr(name).and_then(|text| Jid::parse(&text).ok());
@@ -200,6 +216,7 @@ impl InboundSession {
             return None;
         }
         self.read_pause = self.core.federation.rates.charge(from.domainpart(), self.core.env.moment());
+        let by = self.source(&from);
         let for_clients = |splice: Splice| splice.to_stream(ns::CLIENT);
         let is_message = frame.name() == "message";
         let frame = &route::prepared(frame, Some(&from), Some(&to));
@@ -218,15 +235,15 @@ impl InboundSession {
             Ok(judged) if is_message => {
                 let message_type = MessageType::of(frame.attr("type").as_deref());
                 let waiting = self.acks.then_some(&self.mailbox);
-                return route::message(&self.core, Stanza { frame: judged, from, to }, message_type, waiting).await;
+                return route::message(&self.core, Stanza { frame: judged, from, to, by }, message_type, waiting).await;
             }
             Ok(judged) => {
                 let frame = for_clients(judged.splice()).finish();
-                route::route(&self.core, Stanza { frame, from, to }, None).await;
+                route::route(&self.core, Stanza { frame, from, to, by }, None).await;
             }
             Err(error) => {
                 let frame = for_clients(frame.splice()).finish();
-                route::bounce(&self.core, &Stanza { frame, from, to }, &error);
+                route::bounce(&self.core, &Stanza { frame, from, to, by }, &error);
             }
         }
         None

@@ -28,6 +28,7 @@ pub use inbound::InboundSession;
 pub use outbound::OutboundSession;
 pub use session::ServerSession;
 
+use crate::budget::Source;
 use crate::config::{BrokerConfig, Peer};
 use crate::environment::{Environment, Wake};
 use crate::mailbox::{Bounds, Claim, Delivery, Mail, Mailbox, Refused};
@@ -169,17 +170,17 @@ impl Federation {
     }
 
     /// Queues a stanza (of a client stream) of ours for another domain.
-    pub(crate) fn queue(&self, core: &Core, remote: &str, frame: Frame, claim: Claim) {
+    pub(crate) fn queue(&self, core: &Core, remote: &str, frame: Frame, by: &Source) {
         let local = frame.attr("from").and_then(|from| Jid::parse(&from).ok());
         if let Some(local) = local {
-            self.queue_from(core, local.domainpart(), remote, frame, claim);
+            self.queue_from(core, local.domainpart(), remote, Delivery::new(frame, by));
         }
     }
 
     /// Queues a stanza (of a client stream) from a domain of ours, and asks for a connection if there is none.
-    pub(crate) fn queue_from(&self, core: &Core, local: &str, remote: &str, frame: Frame, claim: Claim) {
+    pub(crate) fn queue_from(&self, core: &Core, local: &str, remote: &str, delivery: Delivery) {
         let pair = Pair { local: local.into(), remote: remote.into() };
-        self.queue_delivery(core, &pair, Delivery::remote(frame, claim, false));
+        self.queue_delivery(core, &pair, delivery);
     }
 
     fn queue_delivery(&self, core: &Core, pair: &Pair, delivery: Delivery) {
@@ -266,7 +267,7 @@ fn give_back(core: &Core, delivery: Delivery, condition: Condition) {
     let address = |name| frame.attr(name).and_then(|text| Jid::parse(&text).ok());
     if let (Some(from), Some(to)) = (address("from"), address("to")) {
         // whoever gets the error is local, so this does not come back here
-        route::bounce(core, &Stanza { frame: frame.clone(), from, to }, &StanzaError::new(condition));
+        route::bounce(core, &Stanza::new(core, frame.clone(), from, to), &StanzaError::new(condition));
     }
     if let Claim::Live(ticket) = claim {
         ticket.arrived();

@@ -12,6 +12,7 @@ use xmpp::time::Moment;
 use xmpp::xml::Frame;
 
 use super::{DialRequest, Pair, Question, Route, ServerSession, fail_route, give_back, lock};
+use crate::budget::Held;
 use crate::environment::Wake;
 use crate::mailbox::{Claim, Delivery, Mail};
 use crate::session::{Output, Then};
@@ -45,6 +46,7 @@ struct Sent {
     bytes: usize,
     /// It had been sent on an earlier connection already.
     is_repeat: bool,
+    held: Held,
     /// Kept here only where the stream does not keep it (without XEP-0198).
     frame: Option<Frame>,
 }
@@ -233,7 +235,7 @@ impl OutboundSession {
     }
 
     fn send_waiting(&mut self) {
-        let waiting = self.route.mailbox.take();
+        let waiting = self.route.mailbox.take(usize::MAX);
         if waiting.is_empty() {
             return;
         }
@@ -242,10 +244,10 @@ impl OutboundSession {
             let Mail::Stanza(delivery) = mail else { continue };
             let frame = delivery.frame.splice().to_stream(ns::SERVER).finish();
             if self.stream.send(&frame) {
-                let Delivery { frame, claim, is_repeat, .. } = delivery;
+                let Delivery { frame, claim, is_repeat, held, .. } = delivery;
                 let bytes = frame.len();
                 let frame = (!self.stream.has_acks()).then_some(frame);
-                self.sent.push_back(Sent { claim, bytes, is_repeat, frame });
+                self.sent.push_back(Sent { claim, bytes, is_repeat, held, frame });
             } else {
                 give_back(&self.core, delivery, Condition::RemoteServerNotFound);
             }
@@ -292,7 +294,7 @@ impl OutboundSession {
         std::mem::take(&mut self.sent).into_iter().filter_map(move |sent| {
             let kept = || unacked.next().map(|frame| frame.splice().to_stream(ns::CLIENT).finish());
             let frame = sent.frame.or_else(kept)?;
-            Some(Delivery::remote(frame, sent.claim, sent.is_repeat))
+            Some(Delivery::remote(frame, sent.claim, sent.held, sent.is_repeat))
         })
     }
 }

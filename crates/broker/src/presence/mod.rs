@@ -15,8 +15,9 @@ use xmpp::xml::{Element, Frame};
 use store::StoreError;
 
 use crate::Core;
+use crate::budget::Source;
 use crate::core::Place;
-use crate::mailbox::{Claim, Delivery};
+use crate::mailbox::Delivery;
 use crate::pep;
 use crate::registry::SessionHandle;
 use crate::roster;
@@ -25,12 +26,25 @@ use crate::tables::RosterRow;
 
 pub(crate) use subscribe::{outbound_subscription, part, tell};
 
+/// How much longer a presence may be because of the addresses that servers put into it.
+const ADDRESSES_BYTES: usize = 2 * 3072;
+
+/// Tells whether a presence asks, allows or withdraws. One that is too large is made small and not dropped: its type says
+/// it all.
+pub(crate) fn is_about_subscription(presence_type: Option<&str>) -> bool {
+    presence_type.is_some_and(|kind| subscription::Kind::parse(kind).is_some())
+}
+
 /// Routes a presence that has a `to`.
 pub(crate) async fn route(core: &Core, stanza: Stanza) {
     let presence_type = stanza.frame.attr("type").map(std::borrow::Cow::into_owned);
+    let max = core.config.limits.presence_bytes.saturating_add(ADDRESSES_BYTES);
+    if stanza.frame.len() > max && !is_about_subscription(presence_type.as_deref()) {
+        return; // of another server's; ours are refused before
+    }
     match presence_type.as_deref() {
         None | Some("unavailable" | "error") => {
-            pass(core, &stanza.frame, &stanza.to);
+            pass(core, &stanza.by, &stanza.frame, &stanza.to);
             // to a full address too: it may be the answer to a probe
             if core.place(&stanza.to) == Place::Account {
                 let presence = stanza.frame.to_element();
@@ -43,7 +57,7 @@ pub(crate) async fn route(core: &Core, stanza: Stanza) {
         }
         Some(kind) => match (subscription::Kind::parse(kind), core.place(&stanza.to)) {
             (Some(kind), Place::Account) => Box::pin(subscribe::inbound_subscription(core, &stanza, kind)).await,
-            (_, Place::Remote(domain)) => core.federation.queue(core, domain, stanza.frame.clone(), Claim::None),
+            (_, Place::Remote(domain)) => core.federation.queue(core, domain, stanza.frame.clone(), &stanza.by),
             _ => {}
         },
     }
@@ -51,19 +65,19 @@ pub(crate) async fn route(core: &Core, stanza: Stanza) {
 
 /// Passes a presence on to a resource, to all available resources of an account, or to another server
 /// (RFC 6121 §8.5.2.1.2, §8.5.3.1).
-pub(crate) fn pass(core: &Core, frame: &Frame, to: &Jid) {
+pub(crate) fn pass(core: &Core, by: &Source, frame: &Frame, to: &Jid) {
     match core.place(to) {
         Place::Account if to.is_bare() => {
             for session in core.available_sessions(to.as_str()) {
-                let _ = session.mailbox.post(Delivery::new(frame.clone()));
+                let _ = session.mailbox.post(Delivery::new(frame.clone(), by));
             }
         }
         Place::Account => {
             if let Some(session) = core.registry.session(to) {
-                let _ = session.mailbox.post(Delivery::new(frame.clone()));
+                let _ = session.mailbox.post(Delivery::new(frame.clone(), by));
             }
         }
-        Place::Remote(domain) => core.federation.queue(core, domain, frame.clone(), Claim::None),
+        Place::Remote(domain) => core.federation.queue(core, domain, frame.clone(), by),
         Place::Server | Place::Service(_) => {}
     }
 }
@@ -97,7 +111,7 @@ pub(crate) async fn broadcast_unavailable(
         tell_services(core, handle, &frame, &contacts).await;
     } else if let Some(directed) = directed {
         for to in directed {
-            pass(core, &frame.splice().set_attr("to", to.as_str()).finish(), to);
+            pass(core, &handle.by, &frame.splice().set_attr("to", to.as_str()).finish(), to);
         }
     }
 }
@@ -122,7 +136,7 @@ fn broadcast(
     contacts: &[RosterRow],
     directed: Option<&HashSet<Jid>>,
 ) {
-    let addressed = |to: &Jid| pass(core, &frame.splice().set_attr("to", to.as_str()).finish(), to);
+    let addressed = |to: &Jid| pass(core, &handle.by, &frame.splice().set_attr("to", to.as_str()).finish(), to);
     let mut told = HashSet::new();
     for contact in contacts.iter().filter(|c| c.from) {
         if let Ok(to) = Jid::parse(&contact.jid) {
@@ -133,7 +147,7 @@ fn broadcast(
     // one is implicitly subscribed to oneself (RFC 6121 §4.2.2)
     for own in core.available_sessions(handle.jid.bare_str()) {
         let frame = frame.splice().set_attr("to", own.jid.as_str()).finish();
-        let _ = own.mailbox.post(Delivery::new(frame));
+        let _ = own.mailbox.post(Delivery::new(frame, &handle.by));
     }
     for to in directed.into_iter().flatten().filter(|to| !told.contains(&Jid::from(to.bare()))) {
         addressed(to);
@@ -180,7 +194,7 @@ async fn probe(core: &Core, handle: &SessionHandle, contact: &Jid, frames: &mut 
         .with_attr("type", "probe")
         .with_attr("from", handle.jid.as_str())
         .with_attr("to", contact.as_str());
-    pass(core, &Frame::from_element(&probe, ns::CLIENT), contact);
+    pass(core, &handle.by, &Frame::from_element(&probe, ns::CLIENT), contact);
 }
 
 /// Answers the question of another server where an account of ours is (RFC 6121 §4.3.2).
@@ -194,15 +208,16 @@ async fn answer_probe(core: &Core, stanza: &Stanza) {
     let Ok(row) = row else { return }; // no answer rather than a wrong one
     if !is_own && !row.is_some_and(|row| row.from) {
         let refusal = presence_element("unsubscribed", account.as_str(), asker.as_str());
-        return pass(core, &Frame::from_element(&refusal, ns::CLIENT), &asker.into());
+        return pass(core, &stanza.by, &Frame::from_element(&refusal, ns::CLIENT), &asker.into());
     }
     let sessions = core.available_sessions(account.as_str());
     if sessions.is_empty() && !is_own {
         let away = presence_element("unavailable", account.as_str(), stanza.from.as_str());
-        return pass(core, &Frame::from_element(&away, ns::CLIENT), &stanza.from);
+        return pass(core, &stanza.by, &Frame::from_element(&away, ns::CLIENT), &stanza.from);
     }
     for presence in sessions.iter().filter_map(|session| session.presence()) {
-        pass(core, &presence.splice().set_attr("to", stanza.from.as_str()).finish(), &stanza.from);
+        let presence = presence.splice().set_attr("to", stanza.from.as_str()).finish();
+        pass(core, &stanza.by, &presence, &stanza.from);
     }
 }
 

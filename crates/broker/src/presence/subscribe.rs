@@ -3,6 +3,8 @@
 //! The order is always: commit the change, then tell. A change that could not be committed was not made, and nobody hears
 //! of it.
 
+use std::sync::Arc;
+
 use xmpp::jid::{BareJid, Jid};
 use xmpp::ns;
 use xmpp::stanza::{Condition, StanzaError};
@@ -18,7 +20,7 @@ use crate::tables::RosterRow;
 use crate::{Core, invites, pep};
 
 /// Longest request that is kept and shown with everything in it, in bytes.
-const REQUEST_BYTES_MAX: usize = 10_000;
+const REQUEST_BYTES_MAX: usize = 8 * 1024;
 
 impl RosterRow {
     pub(crate) fn state(&self) -> State {
@@ -69,7 +71,12 @@ pub(crate) async fn outbound_subscription(
     if decision.route {
         // subscriptions are between accounts, so the bare address is the sender (RFC 6121 §3.1.2)
         let stamped = frame.splice().set_attr("from", account.as_str()).set_attr("to", contact.as_str()).finish();
-        let stanza = Stanza { frame: stamped, from: account.clone().into(), to: contact.clone().into() };
+        let stanza = Stanza {
+            frame: stamped,
+            from: account.clone().into(),
+            to: contact.clone().into(),
+            by: Arc::clone(&handle.by),
+        };
         super::route(core, stanza).await;
     }
     tell(core, &account, &contact, before.from, decision.state.from).await;
@@ -136,16 +143,14 @@ pub(super) async fn inbound_subscription(core: &Core, stanza: &Stanza, kind: Kin
     if decision.deliver {
         // whoever is away finds a request in the roster row at the next sign-in
         for session in core.registry.sessions(account.as_str(), |s| s.is_available() || s.is_interested()) {
-            let _ = session.mailbox.post(Delivery::new(frame.clone()));
+            let _ = session.mailbox.post(Delivery::new(frame.clone(), &stanza.by));
         }
     }
     if decision.auto_subscribed {
         let answer = presence_element("subscribed", account.as_str(), contact.as_str());
-        let answer = Stanza {
-            frame: Frame::from_element(&answer, ns::CLIENT),
-            from: account.clone().into(),
-            to: contact.clone().into(),
-        };
+        let frame = Frame::from_element(&answer, ns::CLIENT);
+        let by = Arc::clone(&stanza.by);
+        let answer = Stanza { frame, from: account.clone().into(), to: contact.clone().into(), by };
         super::route(core, answer).await;
     }
     tell(core, &account, &contact, before.from, decision.state.from).await;
@@ -168,7 +173,7 @@ async fn ask_in_turn(core: &Core, account: &BareJid, contact: &BareJid) {
     if decision.route {
         let request = presence_element("subscribe", account.as_str(), contact.as_str());
         let frame = Frame::from_element(&request, ns::CLIENT);
-        let stanza = Stanza { frame, from: account.clone().into(), to: contact.clone().into() };
+        let stanza = Stanza::new(core, frame, account.clone().into(), contact.clone().into());
         Box::pin(super::route(core, stanza)).await;
     }
 }
@@ -202,7 +207,8 @@ pub(crate) async fn tell(core: &Core, account: &BareJid, contact: &BareJid, befo
         let frame = if now { session.presence() } else { gone() };
         let Some(frame) = frame else { continue };
         let frame = frame.splice().set_attr("to", contact.as_str()).finish();
-        let stanza = Stanza { frame, from: session.jid.clone(), to: contact.clone().into() };
+        let (to, by) = (contact.clone().into(), Arc::clone(&session.by));
+        let stanza = Stanza { frame, from: session.jid.clone(), to, by };
         // boxed: the way goes on through the contact's service
         Box::pin(super::route(core, stanza)).await;
     }
@@ -217,7 +223,7 @@ pub(crate) async fn part(core: &Core, account: &BareJid, contact: &BareJid, befo
         if needed {
             let frame =
                 Frame::from_element(&presence_element(kind.as_str(), account.as_str(), contact.as_str()), ns::CLIENT);
-            super::route(core, Stanza { frame, from: account.clone().into(), to: contact.clone().into() }).await;
+            super::route(core, Stanza::new(core, frame, account.clone().into(), contact.clone().into())).await;
         }
     }
     tell(core, account, contact, before.from, false).await;

@@ -3,11 +3,11 @@
 
 use xmpp::stanza::{Condition, StanzaError, reply_error, reply_result};
 
-use super::{Stanza, answer, bounce, post_or_bounce};
+use super::{Stanza, answer_by, bounce, post_or_bounce};
 use crate::Core;
 use crate::core::Place;
 use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget, dispatch};
-use crate::mailbox::{Claim, Delivery};
+use crate::mailbox::Delivery;
 
 /// Routes an IQ.
 pub(super) async fn route(core: &Core, stanza: Stanza) {
@@ -22,7 +22,7 @@ pub(super) async fn route(core: &Core, stanza: Stanza) {
         return bounce(core, &stanza, &StanzaError::new(Condition::BadRequest));
     }
     match (core.place(&stanza.to), kind) {
-        (Place::Remote(domain), _) => core.federation.queue(core, domain, stanza.frame.clone(), Claim::None),
+        (Place::Remote(domain), _) => core.federation.queue(core, domain, stanza.frame.clone(), &stanza.by),
         (Place::Account, Some(_)) if !stanza.to.is_bare() => {
             let session = core.registry.session(&stanza.to);
             post_or_bounce(core, session.as_deref(), &stanza);
@@ -32,7 +32,7 @@ pub(super) async fn route(core: &Core, stanza: Stanza) {
             if stanza.to.is_bare() {
                 Box::pin(crate::pep::handle_answer(core, &stanza.from, &stanza.frame.to_element())).await;
             } else if let Some(session) = core.registry.session(&stanza.to) {
-                let _ = session.mailbox.post(Delivery::new(stanza.frame));
+                let _ = session.mailbox.post(Delivery::new(stanza.frame, &stanza.by));
             }
         }
         (Place::Server | Place::Service(_), None) => {}
@@ -64,5 +64,5 @@ async fn serve(core: &Core, stanza: &Stanza, target: IqTarget, kind: IqKind) {
         IqOutcome::Error(error) => reply_error(&element, &error),
         IqOutcome::NotMine => reply_error(&element, &StanzaError::new(Condition::ServiceUnavailable)),
     };
-    answer(core, &stanza.from, &reply);
+    answer_by(core, &stanza.by, &stanza.from, &reply);
 }

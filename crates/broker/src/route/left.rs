@@ -10,7 +10,8 @@ use xmpp::xml::Frame;
 use super::message::may_be_kept;
 use super::{MessageType, Stanza, bounce};
 use crate::Core;
-use crate::mailbox::{Claim, Delivery, Notice, Position};
+use crate::budget::Held;
+use crate::mailbox::{Claim, Delivery, Position};
 use crate::offline::{self, Kept, ToKeep};
 use crate::registry::SessionHandle;
 use crate::settle::Ticket;
@@ -21,6 +22,7 @@ pub(crate) struct Left {
     pub(crate) position: Position,
     pub(crate) at: Moment,
     pub(crate) ticket: Option<Arc<Ticket>>,
+    pub(crate) held: Held,
 }
 
 /// What a session has left behind and where it is going.
@@ -51,7 +53,7 @@ impl Removal<'_> {
         let from = left.frame.attr("from").and_then(|from| Jid::parse(&from).ok());
         let Some(from) = from else { return };
         let message_type = MessageType::of(left.frame.attr("type").as_deref());
-        let stanza = Stanza { frame: left.frame.clone(), from, to: self.lost.jid.clone() };
+        let stanza = Stanza::new(self.core, left.frame.clone(), from, self.lost.jid.clone());
         if !may_be_kept(message_type) {
             if message_type == MessageType::Groupchat {
                 bounce(self.core, &stanza, &StanzaError::new(Condition::RecipientUnavailable));
@@ -67,7 +69,7 @@ impl Removal<'_> {
         }
         for taker in takers {
             let claim = left.ticket.clone().map_or(Claim::None, Claim::Live);
-            self.bag(taker).push(Delivery::message(left.frame.clone(), claim, left.position));
+            self.bag(taker).push(Delivery::message(left.frame.clone(), claim, left.position, left.held.clone()));
         }
     }
 
@@ -139,15 +141,13 @@ impl Removal<'_> {
             if !matches!(outcomes.as_ref().map(|o| o.get(n)), Ok(Some(Kept::Row(_) | Kept::NotWorth)))
                 && let Some(from) = delivery.frame.attr("from").and_then(|from| Jid::parse(&from).ok())
             {
-                let stanza = Stanza { frame: delivery.frame.clone(), from, to: taker.jid.clone() };
+                let stanza = Stanza::new(self.core, delivery.frame.clone(), from, taker.jid.clone());
                 bounce(self.core, &stanza, &StanzaError::new(Condition::ServiceUnavailable));
             }
             if let Claim::Live(ticket) = delivery.claim {
                 ticket.arrived(); // a row that was written meanwhile is one copy too many, which the receiver drops
             }
         }
-        if !taker.mailbox.is_overflowed() {
-            taker.mailbox.notify(Notice::Offline);
-        }
+        taker.mailbox.look_again();
     }
 }

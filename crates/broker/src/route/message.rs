@@ -7,8 +7,9 @@ use xmpp::stanza::{Condition, StanzaError};
 use super::rules::{Addressed, Fate, MessageType, fate};
 use super::{Stanza, Waiting, bounce};
 use crate::Core;
+use crate::budget::Held;
 use crate::core::Place;
-use crate::mailbox::{Claim, Delivery, Notice, Position};
+use crate::mailbox::{Claim, Delivery, Position};
 use crate::offline::{self, Kept};
 use crate::registry::SessionHandle;
 use crate::settle::Ticket;
@@ -25,9 +26,12 @@ pub(crate) async fn route(
     match core.place(&stanza.to) {
         Place::Account => to_account(core, stanza, message_type, waiting).await,
         Place::Remote(domain) => {
-            let ticket = waiting.map(|sender| Ticket::remote(stanza.frame.clone(), Arc::clone(sender)));
+            let held = Held::charge(&stanza.by, &stanza.frame, 1);
+            let sender = waiting.filter(|_| !held.is_refused());
+            let ticket = sender.map(|sender| Ticket::remote(stanza.frame.clone(), Arc::clone(sender), held.clone()));
             let claim = ticket.clone().map_or(Claim::None, Claim::Live);
-            core.federation.queue_from(core, stanza.from.domainpart(), domain, stanza.frame, claim);
+            let delivery = Delivery::remote(stanza.frame, claim, held, false);
+            core.federation.queue_from(core, stanza.from.domainpart(), domain, delivery);
             ticket
         }
         Place::Server | Place::Service(_) => {
@@ -57,8 +61,9 @@ async fn to_account(
     match fate(addressed, message_type, !takers.is_empty()) {
         Fate::ToResource | Fate::ToAll => {
             let position = core.registry.position(&takers);
-            let ticket = ticket_for(&stanza, message_type, position, takers.len(), waiting);
-            to_sessions(core, &stanza, &takers, message_type, position, ticket.as_ref()).await;
+            let held = Held::charge(&stanza.by, &stanza.frame, takers.len());
+            let ticket = ticket_for(&stanza, message_type, position, takers.len(), waiting, &held);
+            to_sessions(core, &stanza, &takers, message_type, position, ticket.as_ref(), &held).await;
             return ticket;
         }
         Fate::Keep => Box::pin(keep(core, &stanza, |_| true)).await,
@@ -75,10 +80,11 @@ fn ticket_for(
     position: Position,
     holders: usize,
     waiting: Waiting<'_>,
+    held: &Held,
 ) -> Option<Arc<Ticket>> {
-    let sender = waiting?;
+    let sender = waiting.filter(|_| !held.is_refused())?;
     let account = may_be_kept(message_type).then(|| stanza.to.bare_str());
-    Some(Ticket::new(stanza.frame.clone(), account, position, holders, Arc::clone(sender)))
+    Some(Ticket::new(stanza.frame.clone(), account, position, holders, Arc::clone(sender), held.clone()))
 }
 
 /// Posts a message to sessions; what one of them cannot take is kept for it.
@@ -89,11 +95,12 @@ async fn to_sessions(
     message_type: MessageType,
     position: Position,
     ticket: Option<&Arc<Ticket>>,
+    held: &Held,
 ) {
     let mut refused = Vec::new();
     for session in sessions {
         let claim = ticket.cloned().map_or(Claim::None, Claim::Live);
-        if session.mailbox.post(Delivery::message(stanza.frame.clone(), claim, position)).is_err() {
+        if session.mailbox.post(Delivery::message(stanza.frame.clone(), claim, position, held.clone())).is_err() {
             refused.push(session.id);
         }
     }
@@ -102,7 +109,7 @@ async fn to_sessions(
     }
     if may_be_kept(message_type) {
         // whoever has caught up meanwhile has looked into the store before this was in it
-        Box::pin(keep(core, stanza, |s| refused.contains(&s.id) && !s.mailbox.is_overflowed())).await;
+        Box::pin(keep(core, stanza, |s| refused.contains(&s.id))).await;
     } else if refused.len() == sessions.len() {
         bounce(core, stanza, &StanzaError::new(Condition::RecipientUnavailable));
     }
@@ -126,9 +133,7 @@ async fn keep(core: &Core, stanza: &Stanza, came: impl Fn(&SessionHandle) -> boo
     match offline::keep(core, account, &stanza.frame).await {
         Ok(Kept::Row(_)) => {
             let takers = core.registry.sessions(account, |session| session.takes_messages() && came(session));
-            if let Some(taker) = takers.first() {
-                taker.mailbox.notify(Notice::Offline);
-            }
+            let _ = takers.iter().any(|taker| taker.mailbox.look_again());
         }
         Ok(Kept::NotWorth) => {}
         Ok(Kept::NoAccount | Kept::Full) => bounce(core, stanza, &StanzaError::new(Condition::ServiceUnavailable)),

@@ -16,8 +16,9 @@ use xmpp::stanza::{Condition, StanzaError, may_bounce, reply_error};
 use xmpp::xml::{Element, Frame};
 
 use crate::Core;
+use crate::budget::Source;
 use crate::core::Place;
-use crate::mailbox::{Claim, Delivery, Mailbox, Refused};
+use crate::mailbox::{Delivery, Mailbox, Refused};
 use crate::registry::SessionHandle;
 use crate::settle::Ticket;
 
@@ -32,6 +33,16 @@ pub(crate) struct Stanza {
     /// True, whoever it names.
     pub(crate) from: Jid,
     pub(crate) to: Jid,
+    /// Who caused it.
+    pub(crate) by: Source,
+}
+
+impl Stanza {
+    /// Makes one that its sender has caused.
+    pub(crate) fn new(core: &Core, frame: Frame, from: Jid, to: Jid) -> Self {
+        let by = core.source(&from);
+        Self { frame, from, to, by }
+    }
 }
 
 /// Who waits for the `h` that covers a message: the mailbox of a sender with XEP-0198.
@@ -67,41 +78,47 @@ pub async fn send(core: &Core, element: &Element) {
     let (Some(from), Some(to)) = (address("from"), address("to")) else { return };
     let frame = Frame::from_element(element, ns::CLIENT);
     // boxed: a route that sends is inside a send that routes
-    Box::pin(route(core, Stanza { frame, from, to }, None)).await;
+    Box::pin(route(core, Stanza::new(core, frame, from, to), None)).await;
 }
 
 /// Delivers a stanza that the broker has made to one session, whatever its `to`.
 pub fn deliver(session: &SessionHandle, element: &Element) {
     // a session that is gone or overloaded loses what is not a message
-    let _ = session.mailbox.post(Delivery::new(Frame::from_element(element, ns::CLIENT)));
+    let frame = Frame::from_element(element, ns::CLIENT).without_structure();
+    let _ = session.mailbox.post(Delivery::new(frame, &session.by));
 }
 
 /// Sends a stanza back with an error, unless it is one of those that are never answered (RFC 6120 §8.3.1).
 pub(crate) fn bounce(core: &Core, stanza: &Stanza, error: &StanzaError) {
     let element = stanza.frame.to_element();
     if may_bounce(&element) {
-        answer(core, &stanza.from, &reply_error(&element, error));
+        answer_by(core, &stanza.by, &stanza.from, &reply_error(&element, error));
     }
 }
 
 /// Delivers an answer to whoever asked: a session of ours, or somebody on another server. Answers are never answered,
 /// so this neither waits nor fails.
 pub(crate) fn answer(core: &Core, to: &Jid, element: &Element) {
-    let frame = Frame::from_element(element, ns::CLIENT);
+    answer_by(core, &core.source(to), to, element);
+}
+
+/// As [`answer`], where the share of whoever asked is at hand.
+pub(crate) fn answer_by(core: &Core, by: &Source, to: &Jid, element: &Element) {
+    let frame = Frame::from_element(element, ns::CLIENT).without_structure();
     match core.place(to) {
         Place::Account => {
             if let Some(session) = core.registry.session(to) {
-                let _ = session.mailbox.post(Delivery::new(frame));
+                let _ = session.mailbox.post(Delivery::new(frame, by));
             }
         }
-        Place::Remote(domain) => core.federation.queue(core, domain, frame, Claim::None),
+        Place::Remote(domain) => core.federation.queue(core, domain, frame, by),
         Place::Server | Place::Service(_) => {}
     }
 }
 
 /// Posts a stanza that is not a message to one session; back with it when nobody is there.
 fn post_or_bounce(core: &Core, session: Option<&SessionHandle>, stanza: &Stanza) {
-    let posted = session.is_some_and(|s| match s.mailbox.post(Delivery::new(stanza.frame.clone())) {
+    let posted = session.is_some_and(|s| match s.mailbox.post(Delivery::new(stanza.frame.clone(), &stanza.by)) {
         Ok(()) => true,
         Err(Refused::Closed(_) | Refused::Full(_)) => false,
     });

@@ -8,7 +8,7 @@ use xmpp::time::Moment;
 use xmpp::xml::{Element, Frame};
 
 use super::{Bound, ClientSession, OfflineReading, Phase};
-use crate::mailbox::{Claim, Mail, Notice, Position};
+use crate::mailbox::{Claim, Delivery, Mail, Notice};
 use crate::registry::SessionHandle;
 use crate::route::{self, Left, Stanza};
 
@@ -50,7 +50,8 @@ impl ClientSession {
             // with XEP-0198 the stream kept the frame, in the same order
             let Some(frame) = sent.frame.or_else(|| unacked.pop_front()) else { continue };
             rows_left |= matches!(sent.claim, Claim::Row(_));
-            left.extend(self.leave(&handle, frame, sent.claim, sent.position, sent.at));
+            let delivery = Delivery::message(frame, sent.claim, sent.position, sent.held);
+            left.extend(self.leave(&handle, delivery, sent.at));
         }
         let now = self.core.env.moment();
         let queued = queued.into_iter().filter_map(|mail| match mail {
@@ -58,7 +59,7 @@ impl ClientSession {
             Mail::Notice(_) => None,
         });
         for delivery in deferred.into_iter().chain(queued) {
-            left.extend(self.leave(&handle, delivery.frame, delivery.claim, delivery.position, now));
+            left.extend(self.leave(&handle, delivery, now));
         }
         route::reroute(&self.core, &handle, left, rows_left).await;
         // read anew: the one that was there may have been replaced in turn
@@ -77,24 +78,18 @@ impl ClientSession {
     }
 
     /// Looks at a stanza that the client never got. Returns it if it is a message that needs another place.
-    fn leave(
-        &self,
-        handle: &SessionHandle,
-        frame: Frame,
-        claim: Claim,
-        position: Position,
-        at: Moment,
-    ) -> Option<Left> {
+    fn leave(&self, handle: &SessionHandle, delivery: Delivery, at: Moment) -> Option<Left> {
+        let Delivery { frame, claim, position, held, .. } = delivery;
         match (frame.name(), claim) {
             (_, Claim::Row(_)) => {} // it lies where it was
             ("message", Claim::Live(ticket)) if ticket.lost() => {
-                return Some(Left { frame, position, at, ticket: Some(ticket) });
+                return Some(Left { frame, position, at, ticket: Some(ticket), held });
             }
             ("message", Claim::Live(_)) => self.point_at_store(handle, &frame, at),
-            ("message", Claim::None) => return Some(Left { frame, position, at, ticket: None }),
+            ("message", Claim::None) => return Some(Left { frame, position, at, ticket: None, held }),
             ("iq", _) => {
                 let from = frame.attr("from").and_then(|from| Jid::parse(&from).ok())?;
-                let stanza = Stanza { frame, from, to: handle.jid.clone() };
+                let stanza = Stanza::new(&self.core, frame, from, handle.jid.clone());
                 route::bounce(&self.core, &stanza, &StanzaError::new(Condition::RecipientUnavailable));
             }
             _ => {}

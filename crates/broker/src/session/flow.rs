@@ -1,22 +1,33 @@
 //! Stanzas to the client: sent, acknowledged, and the offline messages among them.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use xmpp::stream::StreamCondition;
 
 use super::{Bound, ClientSession, InFlight, OfflineReading, Phase};
 use crate::Core;
+use crate::budget::Held;
 use crate::mailbox::{Claim, Delivery, Position};
 use crate::offline;
 
 /// Offline messages that are sent before the first of them must have arrived.
 const OFFLINE_BATCH: usize = 100;
 
+/// Bytes that are sent before the first of them must have arrived; one stanza may be larger. On a slow link more would lie
+/// in buffers for longer than a client may take to answer, and the backlog would never drain.
+const WINDOW_BYTES: usize = 64 * 1024;
+
+/// The slowest link on which a client can still answer in time, in bytes per second.
+const SLOWEST_LINK: usize = 1024;
+
 impl ClientSession {
     /// Sends a stanza to the client.
     pub(super) fn send(&mut self, delivery: Delivery) {
         let Phase::Bound(bound) = &mut self.phase else { return };
-        let Delivery { frame, claim, position, .. } = delivery;
+        let Delivery { frame, claim, position, held, .. } = delivery;
+        bound.sent_bytes += frame.len();
         if !self.stream.send(&frame) {
             // the stream is over: whoever closes the session finds it another place
             bound.in_flight.push_back(InFlight {
@@ -24,26 +35,29 @@ impl ClientSession {
                 position,
                 bytes: frame.len(),
                 at: self.core.env.moment(),
+                held,
                 frame: Some(frame),
             });
             return;
         }
         let bytes = frame.len();
         let kept = if bound.acks { None } else { Some(frame) };
-        bound.in_flight.push_back(InFlight { claim, position, bytes, at: self.core.env.moment(), frame: kept });
+        let at = self.core.env.moment();
+        bound.in_flight.push_back(InFlight { claim, position, bytes, at, held, frame: kept });
     }
 
     /// Sends a stanza that comes from this session itself and not out of the mailbox.
     pub(super) fn send_own(&mut self, frame: xmpp::xml::Frame) {
-        if let Phase::Bound(bound) = &self.phase {
-            let mailbox = &bound.handle.mailbox;
-            mailbox.launched(1, frame.len());
-            if mailbox.is_overdrawn() {
-                // a client that makes us answer and never acknowledges (XEP-0198) must not fill the memory
-                self.stream.fail(StreamCondition::ResourceConstraint);
-            }
+        let Phase::Bound(bound) = &self.phase else { return };
+        let frame = frame.without_structure();
+        let held = Held::charge_anyway(&bound.handle.by, &frame);
+        let mailbox = &bound.handle.mailbox;
+        mailbox.launched(1, frame.len());
+        if mailbox.is_overdrawn() {
+            // a client that makes us answer and never acknowledges (XEP-0198) must not fill the memory
+            self.stream.fail(StreamCondition::ResourceConstraint);
         }
-        self.send(Delivery::new(frame));
+        self.send(Delivery::remote(frame, Claim::None, held, false));
     }
 
     /// Compares with the stream how many stanzas the client has acknowledged.
@@ -73,6 +87,7 @@ impl ClientSession {
         if bound.in_flight.is_empty() {
             bound.in_flight = std::collections::VecDeque::new(); // an idle session keeps no memory
         }
+        bound.sent_bytes = bound.sent_bytes.saturating_sub(bytes);
         if bound.handle.mailbox.landed(count, bytes) {
             bound.looks_again = true; // it had overflowed into the offline store
         }
@@ -122,6 +137,7 @@ impl ClientSession {
         }
         while let Phase::Bound(bound) = &mut self.phase
             && bound.is_in_order()
+            && (bound.room() > 0 || bound.deferred.is_empty())
         {
             let Some(delivery) = bound.deferred.pop_front() else {
                 bound.deferred = VecDeque::new(); // an idle session keeps no memory
@@ -137,10 +153,12 @@ impl ClientSession {
         match self.core.next_offline(bound, after).await {
             Some((last, waiting)) => {
                 bound.offline = OfflineReading::UpTo(last);
+                let by = Arc::clone(&bound.handle.by);
                 bound.handle.mailbox.launched(waiting.len(), waiting.iter().map(|w| w.frame.len()).sum());
                 for offline::Waiting { seq, frame } in waiting {
                     self.send_deferred_before(seq);
-                    self.send(Delivery::message(frame, Claim::Row(seq), Position::default()));
+                    let held = Held::charge_anyway(&by, &frame);
+                    self.send(Delivery::message(frame, Claim::Row(seq), Position::default(), held));
                 }
             }
             None if bound.rows_under_way().next().is_some() => bound.offline = OfflineReading::Sent,
@@ -168,9 +186,9 @@ impl Core {
     /// When the store fails it is the end too: they stay where they are, and the next sign-in finds them.
     async fn next_offline(&self, bound: &Bound, mut after: u64) -> Option<(u64, Vec<offline::Waiting>)> {
         let under_way: HashSet<u64> = bound.rows_under_way().chain(bound.rows_of_live_messages()).collect();
-        let (account, bytes_max) = (bound.handle.jid.bare_str(), self.config.limits.session_queue_bytes);
+        let account = bound.handle.jid.bare_str();
         loop {
-            let mut waiting = offline::read(self, account, after, OFFLINE_BATCH, bytes_max).await.ok()?;
+            let mut waiting = offline::read(self, account, after, OFFLINE_BATCH, WINDOW_BYTES).await.ok()?;
             after = waiting.last()?.seq;
             waiting.retain(|w| !under_way.contains(&w.seq));
             if !waiting.is_empty() {
@@ -181,6 +199,16 @@ impl Core {
 }
 
 impl Bound {
+    /// How much may be sent before something must have arrived.
+    pub(super) fn room(&self) -> usize {
+        WINDOW_BYTES.saturating_sub(self.sent_bytes)
+    }
+
+    /// How much longer than usual a client may take to answer, for what it has to read first.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.sent_bytes.saturating_mul(1000) / SLOWEST_LINK).unwrap_or(u64::MAX))
+    }
+
     /// Whether no message has to wait for another.
     fn is_in_order(&self) -> bool {
         self.heir_of.is_none() && !self.looks_again && !matches!(self.offline, OfflineReading::UpTo(_))

@@ -7,6 +7,7 @@ use xmpp::stanza::{Condition, StanzaError, may_bounce, reply_error};
 use xmpp::xml::{Element, Frame, Splice};
 
 use super::{ClientSession, Phase};
+use crate::mailbox::Delivery;
 use crate::pipeline::{self, Origin};
 use crate::route::{self, MessageType, Stanza};
 use crate::settle::Ticket;
@@ -54,7 +55,7 @@ impl ClientSession {
                         return None;
                     }
                 };
-                let stanza = Stanza { frame, from: handle.jid.clone(), to };
+                let stanza = Stanza { frame, from: handle.jid.clone(), to, by: Arc::clone(&handle.by) };
                 let waiting = bound.acks.then_some(&handle.mailbox);
                 route::message(&self.core, stanza, message_type, waiting).await
             }
@@ -62,7 +63,7 @@ impl ClientSession {
                 let frame = frame.splice().set_attr("from", handle.jid.as_str()).finish();
                 // without `to` the server answers on behalf of the account (RFC 6120 §10.3.3)
                 let to = to.unwrap_or_else(|| handle.jid.bare().into());
-                let stanza = Stanza { frame, from: handle.jid.clone(), to };
+                let stanza = Stanza { frame, from: handle.jid.clone(), to, by: Arc::clone(&handle.by) };
                 Box::pin(route::route(&self.core, stanza, None)).await
             }
         }
@@ -101,6 +102,10 @@ impl ClientSession {
         let Phase::Bound(bound) = &mut self.phase else { return };
         let handle = Arc::clone(&bound.handle);
         let presence_type = frame.attr("type").map(std::borrow::Cow::into_owned);
+        let max = self.core.config.limits.presence_bytes;
+        if frame.len() > max && !crate::presence::is_about_subscription(presence_type.as_deref()) {
+            return self.refuse(&frame, Condition::PolicyViolation);
+        }
         // to everybody: nobody's server may be spoken for by what it would say of the sender itself
         let receiver = to.clone().unwrap_or_else(|| handle.jid.bare().into());
         let parties = (&handle.jid, &receiver);
@@ -135,7 +140,7 @@ impl ClientSession {
                     return self.refuse(&frame, Condition::ResourceConstraint);
                 }
                 let frame = frame.splice().set_attr("from", handle.jid.as_str()).finish();
-                let stanza = Stanza { frame, from: handle.jid.clone(), to };
+                let stanza = Stanza { frame, from: handle.jid.clone(), to, by: Arc::clone(&handle.by) };
                 route::route(&self.core, stanza, None).await;
             }
             (Some(_), Some(to)) => {
@@ -153,7 +158,8 @@ impl ClientSession {
         let handle = Arc::clone(&bound.handle);
         let frames = crate::presence::welcome(&self.core, &handle).await;
         for frame in frames {
-            self.send_own(frame);
+            // what is too much is left out: nobody's contacts can end their stream
+            let _ = handle.mailbox.post_own(Delivery::new(frame, &handle.by));
         }
     }
 }

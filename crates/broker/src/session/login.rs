@@ -146,7 +146,8 @@ impl ClientSession {
         let limits = &self.core.config.limits;
         let bounds = Bounds { count: limits.session_queue_count, bytes: limits.session_queue_bytes };
         let mailbox = Arc::new(Mailbox::new(Arc::clone(&self.wake), bounds));
-        let handle = Arc::new(SessionHandle::new(self.core.registry.next_id(), jid, mailbox));
+        let by = self.core.source(&jid);
+        let handle = Arc::new(SessionHandle::new(self.core.registry.next_id(), jid, mailbox, by));
         match self.core.registry.bind(Arc::clone(&handle), limits.sessions_per_account) {
             Ok(replaced) => {
                 let heir_of = replaced.map(|old| {
@@ -162,6 +163,7 @@ impl ClientSession {
                     self.core.registry.unbind(&handle);
                     return self.stream.fail(StreamCondition::NotAuthorized);
                 }
+                self.reader = Arc::clone(&handle.by);
                 self.stream.bound(&handle.jid);
                 self.allowance = self.core.allowances.of(handle.jid.bare_str(), limits, self.core.env.moment());
                 tracing::debug!(session = handle.id, "a client has bound a resource");
@@ -180,6 +182,7 @@ impl Bound {
             acks: false,
             unsettled: Unsettled::new(Sender::Client),
             in_flight: std::collections::VecDeque::new(),
+            sent_bytes: 0,
             done_rows: Vec::new(),
             offline: OfflineReading::Idle,
             looks_again: false,

@@ -38,6 +38,7 @@ use xmpp::stream::{Seed, StreamCondition, TlsFacts, Transport};
 use xmpp::time::Moment;
 
 use crate::allowance::Allowance;
+use crate::budget::{Charge, Held, Scope, Share};
 use crate::environment::Wake;
 use crate::mailbox::{Claim, Delivery, Mail, Notice, Position};
 use crate::registry::SessionHandle;
@@ -76,7 +77,14 @@ pub struct ClientSession {
     last_heard: Moment,
     /// Since when an answer is awaited from the client, if one is.
     waiting_since: Option<Moment>,
+    /// Who is charged for input that is not read to its end: the connection at first, then its account.
+    reader: Arc<Share>,
+    /// That input.
+    unread: Option<Charge>,
 }
+
+/// How long a connection is not read whose source holds all the unread input that it may.
+const SPENT_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 
 enum Phase {
     /// Not yet bound.
@@ -98,6 +106,8 @@ struct Bound {
     unsettled: Unsettled,
     /// Stanzas to the client that it does not have for good, oldest first.
     in_flight: VecDeque<InFlight>,
+    /// The bytes of these.
+    sent_bytes: usize,
     /// Rows of the offline store that the client has for good and that are to be deleted.
     done_rows: Vec<u64>,
     offline: OfflineReading,
@@ -120,6 +130,8 @@ struct InFlight {
     position: Position,
     bytes: usize,
     at: Moment,
+    /// What of the budget of the whole is held for it.
+    held: Held,
     /// Kept here only where the stream does not keep it (without XEP-0198).
     frame: Option<xmpp::xml::Frame>,
 }
@@ -159,6 +171,8 @@ impl Broker {
             allowance: Allowance::new(limits),
             last_heard: now,
             waiting_since: None,
+            reader: core.budgets.bytes.own_share(Scope::Connection),
+            unread: None,
             core,
         }
     }
@@ -173,6 +187,7 @@ impl ClientSession {
         self.allowance.charge_bytes(now, bytes.len());
         self.stream.handle_bytes(bytes);
         self.turn().await;
+        self.charge_unread();
     }
 
     /// TLS is up, after [`Then::StartTls`].
@@ -201,8 +216,9 @@ impl ClientSession {
         let count = bound.in_flight.len();
         self.land(count);
         self.after_landing().await;
-        if matches!(&self.phase, Phase::Bound(bound) if !bound.in_flight.is_empty()) {
-            (self.wake)(); // the next offline messages are there to be written
+        let has_more = |bound: &Bound| !bound.in_flight.is_empty() || bound.handle.mailbox.has_mail();
+        if matches!(&self.phase, Phase::Bound(bound) if has_more(bound)) {
+            (self.wake)(); // the next messages are there to be written
         }
     }
 
@@ -221,7 +237,9 @@ impl ClientSession {
     /// back-pressure and loses nothing.
     #[must_use]
     pub fn read_pause(&self) -> Option<Moment> {
-        self.allowance.wait_until(self.core.env.moment())
+        let now = self.core.env.moment();
+        let spent = (self.unread.is_some() && self.reader.is_spent()).then(|| now + SPENT_PAUSE);
+        self.allowance.wait_until(now).max(spent)
     }
 
     /// Returns the bound address.
@@ -251,6 +269,15 @@ impl ClientSession {
         }
     }
 
+    /// Charges what was read and belongs to no stanza yet.
+    fn charge_unread(&mut self) {
+        match (self.stream.held_input(), &mut self.unread) {
+            (0, unread) => *unread = None,
+            (bytes, Some(unread)) => unread.set_amount(bytes),
+            (bytes, unread) => *unread = Some(self.reader.charge_anyway(bytes)),
+        }
+    }
+
     async fn handle_event(&mut self, event: ResponderEvent) {
         match event {
             ResponderEvent::StartTls => self.starts_tls = true,
@@ -271,7 +298,7 @@ impl ClientSession {
 
     async fn handle_mail(&mut self) {
         let Phase::Bound(bound) = &mut self.phase else { return };
-        let mail = bound.handle.mailbox.take();
+        let mail = bound.handle.mailbox.take(bound.room());
         for item in mail {
             match item {
                 Mail::Stanza(delivery) => self.send_in_order(delivery),

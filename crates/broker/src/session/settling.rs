@@ -1,5 +1,7 @@
 //! What the client's `h` covers, and the clocks of a session.
 
+use std::time::Duration;
+
 use xmpp::ns;
 use xmpp::stanza;
 use xmpp::stream::StreamCondition;
@@ -27,7 +29,7 @@ impl ClientSession {
             Phase::Login(login) => Some(login.held.as_ref().map_or(login.deadline, |h| h.until.min(login.deadline))),
             Phase::Bound(bound) => {
                 let silence = match self.waiting_since {
-                    Some(since) => since + limits.ack_timeout,
+                    Some(since) => since + limits.ack_timeout + bound.patience(),
                     None => self.last_heard + limits.client_idle,
                 };
                 let heir = bound.heir_of.map(|(_, until)| until);
@@ -59,8 +61,12 @@ impl ClientSession {
     /// A client that is silent is asked; one that does not answer is gone (XEP-0198 §4, XEP-0199 §4.2).
     async fn check_silence(&mut self, now: Moment) {
         let limits = &self.core.config.limits;
+        let patience = match &self.phase {
+            Phase::Bound(bound) => bound.patience(),
+            _ => Duration::ZERO,
+        };
         match self.waiting_since {
-            Some(since) if since + limits.ack_timeout <= now => {
+            Some(since) if since + limits.ack_timeout + patience <= now => {
                 self.stream.fail(StreamCondition::ConnectionTimeout);
                 self.end().await;
             }

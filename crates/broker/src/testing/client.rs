@@ -110,6 +110,21 @@ impl TestClient {
         }
     }
 
+    /// Acknowledges all that has been received but for the last few, and nothing from now on.
+    pub fn handle_but(&mut self, few: usize) {
+        self.handles = false;
+        let count = self.unhandled.saturating_sub(few);
+        self.unhandled -= count;
+        self.stream.handled(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// Brings bytes to the broker as they are, whatever the client's end of the stream thinks of them.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if let Some(session) = &mut self.session {
+            run(session.handle_bytes(bytes));
+        }
+    }
+
     /// Closes the stream in order.
     pub fn close(&mut self) {
         self.stream.close();

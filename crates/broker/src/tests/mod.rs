@@ -1,6 +1,7 @@
 //! Whole sessions against each other, in memory.
 
 mod addresses;
+mod budgets;
 mod contention;
 mod crash;
 mod federation;

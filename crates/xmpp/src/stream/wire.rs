@@ -212,6 +212,11 @@ impl Wire {
         self.scanner.drop_space();
     }
 
+    /// Memory that is held for bytes which belong to no element yet.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.scanner.held_bytes()
+    }
+
     /// Bytes that were read but belong to no element yet.
     pub(super) fn has_buffered(&self) -> bool {
         self.scanner.has_buffered()

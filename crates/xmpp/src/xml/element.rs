@@ -50,6 +50,21 @@ impl fmt::Debug for Node {
 }
 
 impl Element {
+    /// Returns how much memory the tree holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let owned = |name: &Name| match name {
+            Name::Borrowed(_) => 0,
+            Name::Owned(text) => text.capacity(),
+        };
+        let attrs = self.attrs.iter().map(|(name, value)| owned(name) + value.capacity()).sum::<usize>();
+        let nodes = self.nodes.iter().map(|node| match node {
+            Node::Element(element) => element.held_bytes(),
+            Node::Text(text) => text.capacity(),
+        });
+        let own = self.attrs.capacity() * size_of::<(Name, String)>() + self.nodes.capacity() * size_of::<Node>();
+        own + owned(&self.name) + owned(&self.ns) + attrs + nodes.sum::<usize>()
+    }
+
     /// Makes an empty element.
     pub fn new(name: impl Into<Name>, ns: impl Into<Name>) -> Self {
         let (name, ns) = (legal::local(name.into()), legal::namespace(ns.into()));

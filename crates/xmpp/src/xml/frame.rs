@@ -131,6 +131,25 @@ impl Frame {
         self.inner.bytes.len()
     }
 
+    /// Returns about how much memory the frame holds: its bytes, and its structure where that is known. Clones hold it
+    /// together.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let shape = match self.inner.shape.get() {
+            None => 0,
+            Some(Shape::Tape(tape)) => tape.held_bytes(),
+            Some(Shape::Tree(element)) => element.held_bytes(),
+        };
+        size_of::<Inner>().saturating_add(self.inner.bytes.len()).saturating_add(shape)
+    }
+
+    /// Returns a frame of the same bytes, which it shares, without the structure: that is found again when somebody looks,
+    /// and belongs to this frame alone. For what is kept for long, or is looked at once.
+    #[must_use]
+    pub fn without_structure(&self) -> Self {
+        Self::from_spliced(self.inner.bytes.clone(), self.inner.stream_ns.clone())
+    }
+
     /// Tells whether there are no bytes; never so for a frame from a scanner.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -31,6 +31,9 @@ pub enum Token {
     Close,
 }
 
+/// How much larger than its bytes a tree is, about.
+const TREE_FACTOR: usize = 4;
+
 /// Cuts a stream into [`Token`]s, whatever the sizes of the pieces it arrives in.
 ///
 /// An idle scanner holds next to no memory: buffers exist only while an element is incomplete.
@@ -40,6 +43,8 @@ pub struct StreamScanner {
     /// The opening tag as it came, once it came.
     header: Option<Box<Header>>,
     state: State,
+    /// Bytes that the slow way has taken in of an element that is not complete.
+    taken_in: usize,
 }
 
 /// What later elements need of the opening tag.
@@ -66,7 +71,7 @@ impl StreamScanner {
     /// Makes a scanner for a new stream.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, buffer: BytesMut::new(), header: None, state: State::Idle }
+        Self { limits, buffer: BytesMut::new(), header: None, state: State::Idle, taken_in: 0 }
     }
 
     /// Takes bytes from the peer.
@@ -89,6 +94,16 @@ impl StreamScanner {
     #[must_use]
     pub fn has_buffered(&self) -> bool {
         !self.buffer.is_empty() || matches!(self.state, State::Slow(_))
+    }
+
+    /// Returns how much memory is held for bytes that no token has covered, by capacity. A tree in the making counts with
+    /// several times its bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        if !self.has_buffered() {
+            return 0;
+        }
+        self.buffer.capacity().saturating_add(self.taken_in.saturating_mul(TREE_FACTOR))
     }
 
     /// Forgets white space that waits between elements.
@@ -147,8 +162,10 @@ impl StreamScanner {
                     let step = scan.run(&mut input, &self.limits)?;
                     let used = before - input.len();
                     self.buffer.advance(used);
+                    self.taken_in = self.taken_in.saturating_add(used);
                     let Step::Complete(element) = step else { return Ok(None) };
                     self.state = State::Idle;
+                    self.taken_in = 0;
                     let frame = Frame::from_owned(element, self.content_ns());
                     // Written anew it can be longer than it came, and whoever gets it has bounds too.
                     let is_bounded = frame.len() <= self.limits.stanza_bytes;

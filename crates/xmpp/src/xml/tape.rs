@@ -69,6 +69,11 @@ pub(super) struct Tape {
 }
 
 impl Tape {
+    /// Returns how much memory it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.elements.capacity() * size_of::<ElementSpan>() + self.attrs.capacity() * size_of::<AttrSpan>()
+    }
+
     pub(super) fn attrs_of(&self, element: &ElementSpan) -> &[AttrSpan] {
         self.attrs.get(element.attrs.start as usize..element.attrs.end as usize).unwrap_or_default()
     }

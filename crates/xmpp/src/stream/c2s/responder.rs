@@ -188,6 +188,12 @@ impl Responder {
         }
     }
 
+    /// Returns how much memory is held for input that is not read to its end; nothing between two stanzas.
+    #[must_use]
+    pub fn held_input(&self) -> usize {
+        self.wire.held_bytes()
+    }
+
     /// The number and the size in bytes of the stanzas that the client has not acknowledged.
     #[must_use]
     pub fn unacked(&self) -> (usize, usize) {

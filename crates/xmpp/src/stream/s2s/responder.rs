@@ -138,6 +138,12 @@ impl Responder {
         self.wire.take_output()
     }
 
+    /// Returns how much memory is held for input that is not read to its end; nothing between two stanzas.
+    #[must_use]
+    pub fn held_input(&self) -> usize {
+        self.wire.held_bytes()
+    }
+
     /// Answers [`ResponderEvent::VerifyCertificate`].
     pub fn certificate_verified(&mut self, verified: bool) {
         if self.state == State::AwaitCertificate {

@@ -1,0 +1,63 @@
+//! [`Held`]: a stanza that waits somewhere, charged to who caused it.
+
+use std::sync::Arc;
+
+use xmpp::jid::Jid;
+use xmpp::xml::Frame;
+
+use super::{Charge, Scope, Share};
+use crate::Core;
+use crate::core::Place;
+
+/// Who caused something: the share of bytes of an account or of another domain.
+pub(crate) type Source = Arc<Share>;
+
+/// What a place in a queue costs beside the stanza.
+const SLOT_BYTES: usize = 256;
+
+/// The charge of one stanza in one queue, or its part of a charge for several. Given back when the last part is dropped.
+#[derive(Clone, Default)]
+pub(crate) enum Held {
+    /// Nothing: somebody else holds the charge, as the ticket of a message does.
+    #[default]
+    Nothing,
+    /// Several queues hold the same bytes.
+    Joint {
+        /// Held, and nothing else.
+        _charge: Arc<Charge>,
+    },
+    /// The budget has no room for it, so no queue takes it.
+    Refused,
+}
+
+impl Held {
+    /// Charges a stanza that lies in so many queues at once; its bytes count once, its places each.
+    pub(crate) fn charge(by: &Source, frame: &Frame, queues: usize) -> Self {
+        by.charge(cost(frame, queues)).map_or(Self::Refused, |charge| Self::Joint { _charge: Arc::new(charge) })
+    }
+
+    /// Charges a stanza that cannot be refused: an answer to one's own question, a row from the disk.
+    pub(crate) fn charge_anyway(by: &Source, frame: &Frame) -> Self {
+        Self::Joint { _charge: Arc::new(by.charge_anyway(cost(frame, 1))) }
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused)
+    }
+}
+
+/// What a stanza costs that lies in so many queues at once.
+fn cost(frame: &Frame, queues: usize) -> usize {
+    frame.held_bytes().saturating_add(queues.saturating_mul(SLOT_BYTES))
+}
+
+impl Core {
+    /// Finds the share of bytes of whoever an address belongs to. Takes a lock: whoever sends often keeps what it returns.
+    pub(crate) fn source(&self, jid: &Jid) -> Source {
+        match self.place(jid) {
+            Place::Account => self.budgets.bytes.share(Scope::Account, jid.bare_str()),
+            Place::Remote(domain) => self.budgets.bytes.share(Scope::Domain, domain),
+            Place::Server | Place::Service(_) => self.budgets.bytes.share(Scope::Domain, &self.config.domain),
+        }
+    }
+}
