@@ -22,6 +22,7 @@ use crate::registry::{Registry, SessionHandle};
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow};
 use crate::turns::Turns;
 use crate::upload::Busy;
+use crate::web::Recent;
 
 /// What all parts of a broker share.
 pub struct Core {
@@ -41,6 +42,7 @@ pub struct Core {
     pub(crate) password_changes: Pace,
     pub(crate) interests: Interests,
     pub(crate) uploads: Busy,
+    pub(crate) recent: Recent,
     pub(crate) turns: Turns,
     pub(crate) offline: offline::Writer,
     /// The settings of all client streams.
@@ -164,6 +166,7 @@ impl Broker {
     #[must_use]
     pub fn new(config: BrokerConfig, store: Store, env: Environment) -> Self {
         let client_streams = Arc::new(client_streams(&config));
+        let recent = Recent::new(&*env.random);
         let budgets = Budgets::new(&config.limits.whole);
         let federation = Federation::new(&config, &env);
         let strangers = Pace::of_strangers(config.limits.strangers_per_minute);
@@ -180,6 +183,7 @@ impl Broker {
             password_changes: Pace::of_password_changes(),
             interests: Interests::default(),
             uploads: Busy::default(),
+            recent,
             turns: Turns::default(),
             offline: offline::Writer::default(),
             client_streams,

@@ -66,8 +66,7 @@ async fn page(shared: &Shared, request: &Request<'_>, body: Incoming) -> Respons
     };
     let body = body.to_bytes();
     shared.tap(Direction::Received, &body);
-    let served = web::serve(shared.broker.core(), request, &body).await;
-    served.unwrap_or_else(|| Response::text(404, "There is nothing here."))
+    web::serve(shared.broker.core(), request, &body).await
 }
 
 /// Takes a file in.

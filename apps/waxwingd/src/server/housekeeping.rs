@@ -13,6 +13,22 @@ use crate::settings::CertificateFiles;
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(6 * 3600);
 
+/// How often what is kept in memory for minutes is looked at.
+const SHORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Forgets what was kept for minutes, until the broker stops.
+pub(super) async fn forget_soon(shared: Weak<Shared>) {
+    while let Some(running) = shared.upgrade() {
+        broker::web::forget_old(running.broker.core());
+        let stopping = running.stopping.clone();
+        drop(running);
+        tokio::select! {
+            () = stopping.wait() => return,
+            () = tokio::time::sleep(SHORT_INTERVAL) => {}
+        }
+    }
+}
+
 /// Runs until the broker stops.
 pub(super) async fn run(shared: Weak<Shared>, identity: Arc<ReloadableIdentity>, files: Option<CertificateFiles>) {
     if let Some(shared) = shared.upgrade() {

@@ -78,6 +78,7 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
     connection::start_dialling(&shared, &tasks);
     let keeping = housekeeping::run(Arc::downgrade(&shared), Arc::clone(&identity), settings.certificate.clone());
     tokio::spawn(keeping);
+    tokio::spawn(housekeeping::forget_soon(Arc::downgrade(&shared)));
     Ok(Server { facts, shared, identity, tasks: Some(tasks) })
 }
 
@@ -118,6 +119,7 @@ fn broker_config(settings: &Settings, domain: &str, addresses: &Addresses, hosts
         lifetime: settings.registration.invite_lifetime,
         per_day: settings.registration.invites_per_day,
         at: links::at(hosts, addresses.client_tls.port()),
+        starttls_port: Some(addresses.client.port()),
         // A browser knows only DNS, so without it the page is at an address.
         web_base: web_base(&hosts.first().map_or_else(|| domain.to_owned(), Host::to_text)),
         ..InviteSettings::default()

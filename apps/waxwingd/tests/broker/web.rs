@@ -94,7 +94,7 @@ async fn the_page_of_an_invitation_makes_an_account_without_script() {
     );
     let made = request(&server, post).await;
     assert!(made.starts_with("HTTP/1.1 200") && made.contains("alice@north.example"), "{made}");
-    let nothing = request(&server, format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
-    assert!(nothing.starts_with("HTTP/1.1 404"), "{nothing}");
+    let front = request(&server, format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
+    assert!(front.starts_with("HTTP/1.1 200") && front.contains("You need an invitation"), "{front}");
     server.stop().await;
 }

@@ -46,6 +46,8 @@ pub struct InviteSettings {
     pub pin: Option<[u8; 32]>,
     /// Where this broker listens, where clients cannot know it from DNS.
     pub at: Vec<Endpoint>,
+    /// The port at those places for apps that begin in clear, to be shown to people who type it in.
+    pub starttls_port: Option<u16>,
     /// Address of the web page without a slash at its end, like `https://example.org:5443`; none where there is no page.
     pub web_base: Option<String>,
 }
@@ -53,7 +55,7 @@ pub struct InviteSettings {
 impl Default for InviteSettings {
     fn default() -> Self {
         let lifetime = Duration::from_secs(7 * 86_400);
-        Self { lifetime, per_day: 20, pin: None, at: Vec::new(), web_base: None }
+        Self { lifetime, per_day: 20, pin: None, at: Vec::new(), starttls_port: None, web_base: None }
     }
 }
 

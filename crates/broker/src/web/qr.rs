@@ -1,14 +1,14 @@
 //! Links to be taken by a camera, as pictures inside the page.
 
-use fast_qr::QRBuilder;
+use fast_qr::{ECL, QRBuilder};
 use maud::{Markup, html};
 
 /// White modules around the code; scanners need four (ISO/IEC 18004 §6.3.8).
 const MARGIN: usize = 4;
 
-/// Draws a code; empty when the text is too long for one.
+/// Draws a code; empty when the text is too long for one. A screen is clean: the least correction makes the largest modules.
 pub(super) fn code(text: &str, title: &str) -> Markup {
-    let Ok(qr) = QRBuilder::new(text).build() else { return html! {} };
+    let Ok(qr) = QRBuilder::new(text).ecl(ECL::L).build() else { return html! {} };
     let size = qr.size + 2 * MARGIN;
     let mut path = String::new();
     for y in 0..qr.size {
