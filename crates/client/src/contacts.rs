@@ -1,18 +1,25 @@
 //! People: the contact list, those who wrote first, those who are blocked. The list is local; the server's roster stays
 //! empty (security-design §2.8).
 
+use std::time::Duration;
+
 use store::Transaction;
 use xmpp::jid::BareJid;
+use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
 use crate::account::endpoints_to_rows;
 use crate::command::{InboxSide, Reply};
-use crate::display::one_line;
+use crate::display::{names_look_alike, one_line};
 use crate::engine::Engine;
-use crate::error::{CommandError, EngineError, LinkProblem};
-use crate::event::{Contact, Event, PersonTrust, Relation};
+use crate::error::{Candidates, CommandError, EngineError, Failure, LinkProblem};
+use crate::event::{Contact, Event, PersonTrust, Relation, Resembled};
 use crate::invites::Invitation;
 use crate::tables::{self, ContactRow, DeviceTrustCode, PeerDeviceRow, RelationCode, TrustCode};
+
+/// How long after somebody new was written to a failure makes them nobody again: as long as the user waits for the answer.
+/// What fails later stays in the conversation, or nobody would hear of it.
+const UNDO_WITHIN: Duration = Duration::from_secs(60);
 
 /// Longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -50,6 +57,14 @@ impl ContactRow {
             self.server_endpoints = endpoints_to_rows(&invitation.endpoints);
         }
     }
+}
+
+/// What somebody was before the user wrote to them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WrittenTo {
+    at: Timestamp,
+    /// They had written first, and waited in the requests.
+    was_request: bool,
 }
 
 impl Engine {
@@ -98,6 +113,7 @@ impl Engine {
             row.name = tidy_name(&name, &who);
         }
         row.greet_token.clone_from(&invitation.token);
+        self.written_to.remove(&who);
         let mut devices = self.device_rows(&who).await?;
         let server_before = (row.server_pin.clone(), row.server_endpoints.clone());
         row.rely_on(invitation, &mut devices);
@@ -120,10 +136,12 @@ impl Engine {
 
     pub(crate) async fn accept(&mut self, who: &str) -> Result<Reply, CommandError> {
         let mut row = self.resolve_known(who).await?;
+        let resembles = self.resembled(&row).await?;
         row.set_relation(RelationCode::Accepted);
+        self.written_to.remove(&row.jid()?);
         self.store_contact(&row).await?;
         self.answer_new_sessions(&row.jid()?).await?;
-        Ok(Reply::Contact(self.contact_view(&row).await?))
+        Ok(Reply::Contact(Contact { resembles, ..self.contact_view(&row).await? }))
     }
 
     pub(crate) async fn block(&mut self, who: &str) -> Result<Reply, CommandError> {
@@ -157,6 +175,7 @@ impl Engine {
     pub(crate) async fn rename(&mut self, who: &str, name: String) -> Result<Reply, CommandError> {
         let mut row = self.resolve_known(who).await?;
         row.name = tidy_name(&name, &row.jid()?);
+        self.written_to.remove(&row.jid()?);
         self.store_contact(&row).await?;
         Ok(Reply::Contact(self.contact_view(&row).await?))
     }
@@ -181,7 +200,8 @@ impl Engine {
         self.send_stanza(&presence, None);
     }
 
-    /// Finds a contact by short name, address or link.
+    /// Finds somebody by address or link, or a contact by short name. A short name never means anybody else: whoever the user
+    /// has not accepted could have chosen it to be taken for somebody (C25).
     pub(crate) async fn resolve_known(&self, who: &str) -> Result<ContactRow, CommandError> {
         let own = self.own()?;
         let address = Invitation::parse(who).ok().and_then(|invitation| invitation.inviter);
@@ -191,18 +211,45 @@ impl Engine {
         }
         let wanted = who.to_lowercase();
         let rows = self.contact_rows_of(&own).await?;
-        let mut by_name = rows.iter().filter(|row| row.name.to_lowercase() == wanted);
-        match (by_name.next(), by_name.next()) {
-            (Some(only), None) => return Ok(only.clone()),
-            (Some(_), Some(_)) => return Err(CommandError::AmbiguousName),
-            (None, _) => {}
+        let by_name = |row: &&ContactRow| row.name.to_lowercase() == wanted;
+        let by_localpart = |row: &&ContactRow| row.address.split('@').next() == Some(wanted.as_str());
+        let (contacts, others): (Vec<&ContactRow>, Vec<&ContactRow>) = rows.iter().partition(|row| row.is_accepted());
+        for found in [
+            contacts.iter().copied().filter(by_name).collect::<Vec<_>>(),
+            contacts.iter().copied().filter(by_localpart).collect(),
+        ] {
+            match found.as_slice() {
+                [] => {}
+                [only] => return Ok((*only).clone()),
+                several => {
+                    let mut addresses = several.iter().map(|row| row.jid()).collect::<Result<Vec<_>, _>>()?;
+                    addresses.sort();
+                    return Err(CommandError::AmbiguousName(Candidates(addresses)));
+                }
+            }
         }
-        let mut by_localpart = rows.iter().filter(|row| row.address.split('@').next() == Some(wanted.as_str()));
-        match (by_localpart.next(), by_localpart.next()) {
-            (Some(only), None) => Ok(only.clone()),
-            (Some(_), Some(_)) => Err(CommandError::AmbiguousName),
-            (None, _) => Err(CommandError::UnknownContact),
+        match others.iter().any(|row| by_name(row) || by_localpart(row)) {
+            true => Err(CommandError::NameOfRequest),
+            false => Err(CommandError::UnknownContact),
         }
+    }
+
+    /// The contact whose name somebody's looks like who is none (security-design §2.6 Names).
+    async fn resembled(&self, row: &ContactRow) -> Result<Option<Resembled>, EngineError> {
+        if row.is_accepted() {
+            return Ok(None);
+        }
+        let own = self.own_or_bad()?;
+        let local = |row: &ContactRow| row.address.split('@').next().unwrap_or_default().to_owned();
+        let theirs = [local(row), row.name.clone()];
+        for contact in self.contact_rows_of(&own).await?.iter().filter(|c| c.is_accepted() && c.address != row.address)
+        {
+            let known = [local(contact), contact.name.clone()];
+            if theirs.iter().any(|name| known.iter().any(|known| names_look_alike(name, known))) {
+                return Ok(Some(Resembled { name: contact.name.clone(), address: contact.jid()? }));
+            }
+        }
+        Ok(None)
     }
 
     /// Finds whom to write to; an address or link makes a contact of somebody unknown, and of a request.
@@ -231,10 +278,45 @@ impl Engine {
             known => known?,
         };
         if !row.is_accepted() && !row.is_blocked() {
+            let who = row.jid()?;
+            let was_request = self.contact_row(&own, &who).await?.is_some();
+            let resembles = self.resembled(&row).await?;
             row.set_relation(RelationCode::Accepted);
-            self.store_contact(&row).await?;
+            let mut tx = self.store.transaction();
+            self.put_contact(&mut tx, &row);
+            tx.commit().await?;
+            self.written_to.insert(who, WrittenTo { at: self.now(), was_request });
+            let view = Contact { resembles, ..self.contact_view(&row).await? };
+            self.emit(Event::Contact(view));
         }
         Ok(row)
+    }
+
+    /// Writing to somebody new has failed: they are what they were before, unless they have become a contact otherwise.
+    pub(crate) async fn undo_contact(&mut self, who: &BareJid, failure: Failure) -> Result<(), EngineError> {
+        let Some(before) = self.written_to.get(who).copied() else { return Ok(()) };
+        let hopeless =
+            matches!(failure, Failure::NotSecure | Failure::NoSuchServer | Failure::NoSuchPerson | Failure::Expired);
+        if !hopeless || !self.waiting_for(who).await?.is_empty() {
+            return Ok(());
+        }
+        self.written_to.remove(who);
+        let own = self.own_or_bad()?;
+        let Some(mut row) = self.contact_row(&own, who).await? else { return Ok(()) };
+        let age = self.now().since(before.at);
+        if age > UNDO_WITHIN {
+            return Ok(());
+        }
+        if before.was_request {
+            row.set_relation(RelationCode::Request);
+            return self.store_contact(&row).await;
+        }
+        let mut tx = self.store.transaction();
+        self.delete_person(&mut tx, &own, &row.address).await?;
+        tx.delete(&tables::CONTACT.row(&tables::owner(&own, &[]), row.address.as_bytes()));
+        tx.commit().await?;
+        self.emit(Event::ContactRemoved { contact: who.clone() });
+        Ok(())
     }
 
     pub(crate) async fn contact_row(&self, own: &BareJid, who: &BareJid) -> Result<Option<ContactRow>, EngineError> {
@@ -287,6 +369,7 @@ impl Engine {
             unread_count: row.unread_count,
             asks_presence: row.asks_presence,
             undecided_devices_count: undecided,
+            resembles: self.resembled(row).await?,
             held_count: row.held_count,
         })
     }

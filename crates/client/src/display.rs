@@ -56,6 +56,14 @@ pub fn look_alike(one: &BareJid, other: &BareJid) -> bool {
     one != other && address_skeleton(one) == address_skeleton(other)
 }
 
+/// Tells whether two names look alike, case aside (UTS #39 §4). A name looks like itself.
+#[must_use]
+pub fn names_look_alike(one: &str, other: &str) -> bool {
+    // Folded again: the skeleton of a zero is a capital O.
+    let look = |name: &str| skeleton(&name.to_lowercase()).collect::<String>().to_lowercase();
+    look(one) == look(other)
+}
+
 /// Makes a text of others fit for one line of a screen: control characters, line ends and invisible characters that
 /// turn the direction of what follows are left out, and what is left is cut to `max_chars`.
 #[must_use]
@@ -119,6 +127,23 @@ mod tests {
             address_warnings(&jid("alice@example.org"), [&jid("alice@example.org"), &jid("bob@example.org")]),
             []
         );
+    }
+
+    #[test]
+    fn c25_names_that_look_alike_are_found_whatever_their_case_and_alphabet() {
+        for (one, other) in [
+            ("bob", "BOB"),
+            ("bob", "b\u{43e}b"),
+            ("paul", "pau1"),
+            ("modern", "rnodern"),
+            ("bob", "b0b"),
+            ("bob", "bob"),
+        ] {
+            assert!(names_look_alike(one, other), "{one} {other}");
+        }
+        for (one, other) in [("bob", "rob"), ("bob", "bobby"), ("anna", "hanna")] {
+            assert!(!names_look_alike(one, other), "{one} {other}");
+        }
     }
 
     #[test]

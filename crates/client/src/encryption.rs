@@ -297,6 +297,7 @@ impl Engine {
             self.put_message(&mut tx, who, message)?;
         }
         tx.commit().await?;
+        self.written_to.remove(who);
         if let Some(message) = &message {
             self.emit_state(who, message);
         }

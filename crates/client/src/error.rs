@@ -3,6 +3,7 @@
 use std::fmt;
 
 use store::StoreError;
+use xmpp::jid::BareJid;
 use xmpp::stanza::{Condition, StanzaError};
 
 /// Why a command was refused at once: the caller's fault, or the machine's.
@@ -26,7 +27,9 @@ pub enum CommandError {
     /// Nobody with that address is known here.
     UnknownAddress,
     /// Several contacts have that name: use the address.
-    AmbiguousName,
+    AmbiguousName(Candidates),
+    /// Only somebody who is no contact has that name: they are meant by their whole address alone.
+    NameOfRequest,
     /// No such message.
     UnknownMessage,
     /// There is nothing to send.
@@ -51,6 +54,30 @@ pub enum CommandError {
     Store(StoreError),
 }
 
+/// Those whom a name may mean. `Debug` shows none of them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Candidates(pub(crate) Vec<BareJid>);
+
+impl Candidates {
+    /// Two of them, for the page of all words.
+    fn examples() -> Self {
+        Self(
+            ["bob@north.example", "bob@south.example"].into_iter().filter_map(|one| BareJid::parse(one).ok()).collect(),
+        )
+    }
+
+    /// Their addresses, for the user to choose from.
+    pub fn addresses(&self) -> &[BareJid] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Candidates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Candidates({})", self.0.len())
+    }
+}
+
 impl CommandError {
     /// One of each kind, for whoever keeps watch over what is said to people.
     #[must_use]
@@ -67,7 +94,8 @@ impl CommandError {
             OwnDeviceWaits => [Self::OwnDeviceWaits],
             UnknownDevice => [Self::UnknownDevice],
             IsYourself => [Self::IsYourself],
-            AmbiguousName => [Self::AmbiguousName],
+            AmbiguousName => [Self::AmbiguousName(Candidates::examples())],
+            NameOfRequest => [Self::NameOfRequest],
             UnknownMessage => [Self::UnknownMessage],
             Empty => [Self::Empty],
             TooLong => [Self::TooLong],
@@ -92,7 +120,11 @@ impl fmt::Display for CommandError {
             Self::UnknownContact => "None of your contacts has this name. Use an address (bob@example.org) or a link.",
             Self::UnknownAddress => "Nobody with this address is among your contacts. Check how it is written.",
             Self::IsYourself => "This is your own address. Your own apps are shown by: waxwing devices",
-            Self::AmbiguousName => "Several of your contacts have this name. Use the address of the one you mean.",
+            Self::AmbiguousName(_) => "Several of your contacts have this name. Use the address of the one you mean.",
+            Self::NameOfRequest => {
+                "None of your contacts has this name, but somebody who wrote to you has. If you mean them, use their whole \
+                 address: waxwing inbox --requests"
+            }
             Self::UnknownMessage => "There is no such message here. It may have been deleted.",
             Self::Empty => "There is nothing to send: the message is empty.",
             Self::TooLong => "This is too long for one message. Send it as a file.",

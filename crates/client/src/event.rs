@@ -39,15 +39,6 @@ pub enum Event {
     },
     /// Somebody unknown wrote for the first time; what was written lies in the requests.
     Request(Contact),
-    /// A message could not be sent securely; sending `link` to the person by other means helps.
-    NeedsInvite {
-        /// Who cannot be reached.
-        contact: BareJid,
-        /// The message that was not sent.
-        message: MessageId,
-        /// What to send.
-        link: String,
-    },
     /// A file goes up or comes down.
     FileProgress {
         /// With whom.
@@ -80,7 +71,6 @@ impl fmt::Debug for Event {
             Self::Contact(contact) => contact.fmt(f),
             Self::ContactRemoved { .. } => f.write_str("ContactRemoved"),
             Self::Request(contact) => write!(f, "Request({contact:?})"),
-            Self::NeedsInvite { .. } => f.write_str("NeedsInvite(<redacted>)"),
             Self::FileProgress { state, .. } => write!(f, "FileProgress({state:?})"),
             Self::OwnDevices => f.write_str("OwnDevices"),
             Self::Done { request, outcome } => write!(f, "Done({request:?}, {outcome:?})"),
@@ -265,6 +255,8 @@ pub struct Contact {
     pub asks_presence: bool,
     /// New devices of a verified person that wait for the user's decision.
     pub undecided_devices_count: usize,
+    /// Somebody who is no contact, or was none until now: the contact whose name theirs looks like.
+    pub resembles: Option<Resembled>,
     /// Messages in their name that are held back: their device was never agreed to.
     pub held_count: u64,
 }
@@ -272,6 +264,21 @@ pub struct Contact {
 impl fmt::Debug for Contact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Contact({:?}, {:?})", self.relation, self.trust)
+    }
+}
+
+/// The contact whom somebody else's name looks like.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Resembled {
+    /// How the contact is called.
+    pub name: String,
+    /// Their address.
+    pub address: BareJid,
+}
+
+impl fmt::Debug for Resembled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resembled(<redacted>)")
     }
 }
 

@@ -9,7 +9,6 @@ use xmpp::jid::{BareJid, Jid};
 use crate::command::{Outcome, Reply, RequestId};
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{CommandError, EngineError, LinkProblem};
-use crate::event::{Event, MessageId};
 use crate::output::Endpoint;
 use crate::tables::{self, InviteRow};
 
@@ -33,15 +32,6 @@ pub(crate) struct Invitation {
     pub(crate) distrusted: Vec<[u8; 32]>,
     pub(crate) pin: Option<[u8; 32]>,
     pub(crate) endpoints: Vec<Endpoint>,
-}
-
-/// What an invitation is wanted for.
-#[derive(Clone)]
-pub(crate) enum InvitePurpose {
-    /// The user asked for one.
-    Command(RequestId),
-    /// Somebody cannot be reached securely.
-    Unreachable { contact: BareJid, message: MessageId },
 }
 
 impl Invitation {
@@ -114,19 +104,19 @@ impl Engine {
             return Err(CommandError::Offline);
         }
         let request = self.new_request();
-        self.ask_invite(InvitePurpose::Command(request));
+        self.ask_invite(request);
         Ok(Reply::Accepted(request))
     }
 
     /// Asks the server for a link (XEP-0401 §4).
-    pub(crate) fn ask_invite(&mut self, purpose: InvitePurpose) {
+    pub(crate) fn ask_invite(&mut self, request: RequestId) {
         let Some(domain) = self.account.as_ref().and_then(|a| Jid::parse(a.jid.domainpart()).ok()) else { return };
         let command = Request::start(xep::invites::COMMAND_INVITE).to_element();
-        self.ask("set", Some(&domain), command, Question::Invite { purpose });
+        self.ask("set", Some(&domain), command, Question::Invite { request });
     }
 
     /// The server's link, with our keys and where the server is; without one, a link that only shows who we are.
-    pub(crate) async fn invite_answer(&mut self, purpose: InvitePurpose, answer: Answer) -> Result<(), EngineError> {
+    pub(crate) async fn invite_answer(&mut self, request: RequestId, answer: Answer) -> Result<(), EngineError> {
         let made = match &answer {
             Answer::Result(Some(command)) => Response::parse(command)
                 .ok()
@@ -144,22 +134,13 @@ impl Engine {
         }
         let link = link.unwrap_or_else(|| Link::new(own.to_jid(), Action::Roster));
         let text = self.complete_link(link).await?;
-        match purpose {
-            InvitePurpose::Command(request) => {
-                let outcome = match (text, answer.failure()) {
-                    (None, Some(failure)) => Err(failure),
-                    (text, _) => Ok(Outcome::Invited {
-                        link: text.unwrap_or_default(),
-                        page: made.and_then(|made| made.landing_url),
-                    }),
-                };
-                self.done(request, outcome);
+        let outcome = match (text, answer.failure()) {
+            (None, Some(failure)) => Err(failure),
+            (text, _) => {
+                Ok(Outcome::Invited { link: text.unwrap_or_default(), page: made.and_then(|made| made.landing_url) })
             }
-            InvitePurpose::Unreachable { contact, message } => {
-                let link = text.unwrap_or_default();
-                self.emit(Event::NeedsInvite { contact, message, link });
-            }
-        }
+        };
+        self.done(request, outcome);
         Ok(())
     }
 

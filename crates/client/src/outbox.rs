@@ -13,8 +13,6 @@ use xmpp::xml::{Element, Frame};
 
 use crate::engine::{Engine, Question};
 use crate::error::{EngineError, Failure};
-use crate::event::MessageId;
-use crate::invites::InvitePurpose;
 use crate::retries::may_pass;
 use crate::tables::{self, FileCode, MessageRow, OutboxRow, StateCode, WaitingRow};
 
@@ -293,12 +291,8 @@ impl Engine {
         tx.commit().await?;
         if let Some(message) = &message {
             self.emit_state(who, message);
-            if failure == Failure::NotSecure {
-                let purpose = InvitePurpose::Unreachable { contact: who.clone(), message: MessageId::new(&message.id) };
-                self.ask_invite(purpose);
-            }
         }
-        Ok(())
+        self.undo_contact(who, failure).await
     }
 
     pub(crate) async fn drop_waiting(&mut self, waiting: &WaitingRow) -> Result<(), EngineError> {

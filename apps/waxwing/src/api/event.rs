@@ -49,15 +49,6 @@ pub enum Event {
         /// Who.
         contact: ContactView,
     },
-    /// Somebody cannot be reached securely.
-    NeedsInvite {
-        /// Who.
-        contact: String,
-        /// The message that was not sent.
-        message: String,
-        /// The link that helps.
-        link: String,
-    },
     /// A file goes up or comes down.
     File {
         /// With whom.

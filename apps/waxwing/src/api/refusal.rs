@@ -83,9 +83,12 @@ impl From<&CommandError> for Refusal {
             E::BadLink(_) | E::BadAddress | E::IsYourself | E::NameNeeded | E::BadName | E::Empty | E::TooLong => {
                 Kind::BadInput
             }
-            E::UnknownContact | E::UnknownAddress | E::AmbiguousName | E::UnknownMessage | E::UnknownDevice => {
-                Kind::UnknownContact
-            }
+            E::UnknownContact
+            | E::UnknownAddress
+            | E::AmbiguousName(_)
+            | E::NameOfRequest
+            | E::UnknownMessage
+            | E::UnknownDevice => Kind::UnknownContact,
             E::OwnDeviceWaits => Kind::OwnDeviceWaits,
             E::Offline => Kind::Offline,
             E::DoesNotMatch | E::NothingToCompare => Kind::DoesNotMatch,
@@ -97,7 +100,11 @@ impl From<&CommandError> for Refusal {
             E::AccountExists => refusals::name_the_profile(),
             E::NameNeeded => refusals::choose_a_name(),
             E::BadName => refusals::choose_another_name(),
-            E::UnknownContact | E::AmbiguousName => refusals::list_contacts(),
+            E::UnknownContact => refusals::list_contacts(),
+            E::AmbiguousName(candidates) => {
+                let addresses: Vec<&str> = candidates.addresses().iter().map(|address| address.as_str()).collect();
+                refusals::candidates(addresses.join(", "))
+            }
             _ => String::new(),
         };
         Self::new(kind, with_hint(&error.to_string(), &hint))

@@ -6,11 +6,13 @@ use client::event::{
     AccountState, Contact, Content, Device, DeviceState, Direction, FileOffer, FileState, Message, MessageState,
     PersonTrust, Relation,
 };
+use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 
 use super::{
     Answer, ContactView, DeviceView, Event, FileView, MessageView, NumberView, QueuedView, Refusal, StatusView, notices,
 };
+use crate::words::results;
 
 /// What a command answered at once; nothing for what ends later.
 pub(crate) fn answer(reply: Reply) -> Option<Answer> {
@@ -72,9 +74,6 @@ pub(crate) fn event(event: client::Event) -> Option<Event> {
         E::Contact(contact) => Event::Contact { contact: contact_view(&contact) },
         E::ContactRemoved { contact } => Event::ContactRemoved { contact: contact.as_str().to_owned() },
         E::Request(contact) => Event::Request { contact: contact_view(&contact) },
-        E::NeedsInvite { contact, message, link } => {
-            Event::NeedsInvite { contact: contact.as_str().to_owned(), message: message.as_str().to_owned(), link }
-        }
         E::FileProgress { contact, message, state } => Event::File {
             contact: contact.as_str().to_owned(),
             message: message.as_str().to_owned(),
@@ -114,10 +113,16 @@ fn contact_views(contacts: &[Contact]) -> Vec<ContactView> {
         .iter()
         .map(|contact| {
             let known = contacts.iter().map(|other| &other.address);
-            let warnings = address_warnings(&contact.address, known);
-            ContactView { warnings: warnings.iter().map(|w| w.words().to_owned()).collect(), ..contact_view(contact) }
+            ContactView { warnings: warnings(contact, known), ..contact_view(contact) }
         })
         .collect()
+}
+
+/// What is odd about somebody's name or address, what matters most first.
+fn warnings<'a>(contact: &Contact, known: impl IntoIterator<Item = &'a BareJid>) -> Vec<String> {
+    let resembles = contact.resembles.as_ref().map(|other| results::resembles(&other.name, other.address.as_str()));
+    let odd = address_warnings(&contact.address, known).into_iter().map(|warning| warning.words().to_owned());
+    resembles.into_iter().chain(odd).collect()
 }
 
 fn contact_view(contact: &Contact) -> ContactView {
@@ -132,7 +137,6 @@ fn contact_view(contact: &Contact) -> ContactView {
         PersonTrust::Changed => "changed",
         PersonTrust::Tombstoned => "gone",
     };
-    let warnings = address_warnings(&contact.address, []);
     ContactView {
         address: contact.address.as_str().to_owned(),
         name: contact.name.clone(),
@@ -141,7 +145,7 @@ fn contact_view(contact: &Contact) -> ContactView {
         unread_count: contact.unread_count,
         undecided_devices_count: contact.undecided_devices_count,
         held_count: contact.held_count,
-        warnings: warnings.iter().map(|w| w.words().to_owned()).collect(),
+        warnings: warnings(contact, []),
     }
 }
 

@@ -53,6 +53,9 @@ async fn apply(context: &mut Context<'_>, session: &mut Session, change: Contact
         }
     };
     let answer = session.ask(&request).await?;
+    if let Answer::Contact { contact } = &answer {
+        write::warn(context.console, contact);
+    }
     context.console.line(&done);
     context.console.object(&answer);
     Ok(Exit::Ok)

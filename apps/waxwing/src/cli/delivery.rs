@@ -1,18 +1,14 @@
 //! Waiting until a message is where it should be, for as long as the user wants to wait.
 
-use std::time::Duration;
-
 use tokio::time::{Instant, timeout_at};
 
 use super::session::Session;
-use super::{Context, Exit};
-use crate::api::{Answer, Event, Kind, Refusal, Request};
+use super::{Context, Exit, write};
+use crate::api::{Answer, ContactView, Event, Kind, Refusal, Request};
 use crate::terminal::progress::Progress;
 use crate::words::{refusals, results};
 use serde_json::json;
 
-/// How long the invite link may take, once it is known that one is needed.
-const LINK_WAIT: Duration = Duration::from_secs(5);
 /// How far back a message is looked for after another process has ended.
 const LOOK_BACK: u32 = 200;
 
@@ -24,8 +20,8 @@ enum Delivery {
     /// Not now: kept, and tried again.
     Delayed(Refusal),
     Failed(Refusal),
-    /// The person cannot be reached securely; a link that helps, where the server made one.
-    NeedsInvite(Option<String>),
+    /// The person cannot be reached securely.
+    NeedsInvite,
 }
 
 /// Asks for a message to be sent, waits for it, and tells how it went.
@@ -50,8 +46,12 @@ async fn deliver(
     }
     let mut progress = Progress::new(context.console.shows_progress());
     let until = Instant::now() + context.wait;
-    let delivery = wait(session, &contact, &message, until, &mut progress).await;
+    let mut odd = None;
+    let delivery = wait(session, &contact, &message, until, &mut progress, &mut odd).await;
     progress.clear();
+    if let Some(odd) = &odd {
+        write::warn(context.console, odd);
+    }
     Ok((contact, message, delivery?))
 }
 
@@ -59,10 +59,10 @@ async fn wait(
     session: &mut Session,
     contact: &str,
     message: &str,
-    mut until: Instant,
+    until: Instant,
     progress: &mut Progress,
+    odd: &mut Option<ContactView>,
 ) -> Result<Delivery, Refusal> {
-    let mut refused = None;
     loop {
         let event = match timeout_at(until, session.event()).await {
             Ok(Some(event)) => event,
@@ -74,13 +74,7 @@ async fn wait(
                     _ => continue,
                 }
             }
-            Err(_) => {
-                return Ok(match refused {
-                    Some(Refusal { kind: Kind::NotSecure, .. }) => Delivery::NeedsInvite(None),
-                    Some(refusal) => Delivery::Failed(refusal),
-                    None => Delivery::Later,
-                });
-            }
+            Err(_) => return Ok(Delivery::Later),
         };
         match event {
             Event::MessageState { message: id, state, reason, .. } if id == message => match state.as_str() {
@@ -91,10 +85,7 @@ async fn wait(
                     _ => {}
                 },
                 "failed" => match reason {
-                    Some(reason) if reason.kind == Kind::NotSecure => {
-                        refused = Some(reason);
-                        until = until.max(Instant::now()).min(Instant::now() + LINK_WAIT);
-                    }
+                    Some(reason) if reason.kind == Kind::NotSecure => return Ok(Delivery::NeedsInvite),
                     reason => {
                         let unknown = || Refusal::new(Kind::Refused, refusals::not_sent());
                         return Ok(Delivery::Failed(reason.unwrap_or_else(unknown)));
@@ -102,8 +93,9 @@ async fn wait(
                 },
                 _ => {}
             },
-            Event::NeedsInvite { message: id, link, .. } if id == message => {
-                return Ok(Delivery::NeedsInvite(Some(link).filter(|link| !link.is_empty())));
+            // Somebody who has just become a contact because they are written to.
+            Event::Contact { contact: view } if view.address == contact && !view.warnings.is_empty() => {
+                *odd = Some(view);
             }
             Event::File { file, .. } => progress.update(&file),
             Event::Account { state, reason: Some(reason) } if state == "refused" => {
@@ -116,7 +108,13 @@ async fn wait(
 
 async fn look_up(session: &mut Session, contact: &str, message: &str) -> Result<Option<String>, Refusal> {
     let request = Request::History { who: contact.to_owned(), before: None, limit: LOOK_BACK };
-    let Answer::Messages { messages } = session.ask(&request).await? else { return Ok(None) };
+    let messages = match session.ask(&request).await {
+        Ok(Answer::Messages { messages }) => messages,
+        Ok(_) => return Ok(None),
+        // Writing to somebody new has failed meanwhile, so they are no contact.
+        Err(refusal) if refusal.kind == Kind::UnknownContact => return Ok(Some("failed".to_owned())),
+        Err(refusal) => return Err(refusal),
+    };
     Ok(messages.into_iter().find(|found| found.id == message).map(|found| found.state))
 }
 
@@ -126,7 +124,7 @@ fn tell(context: &mut Context<'_>, contact: &str, message: &str, delivery: &Deli
         Delivery::Sent => ("sent", Exit::Ok),
         Delivery::Later => ("queued", Exit::NotYetSent),
         Delivery::Delayed(_) => ("waiting", Exit::NotYetSent),
-        Delivery::NeedsInvite(_) => ("needs_invite", Exit::NotSecure),
+        Delivery::NeedsInvite => ("needs_invite", Exit::NotSecure),
         Delivery::Failed(refusal) => ("failed", Exit::from(refusal.kind)),
     };
     let mut object = json!({"kind": "message", "contact": contact, "message": message, "state": state});
@@ -146,17 +144,12 @@ fn tell(context: &mut Context<'_>, contact: &str, message: &str, delivery: &Deli
                 console.note(&refusal.text);
             }
         }
-        Delivery::NeedsInvite(link) => {
-            object["link"] = json!(link);
-            console.line(&results::needs_invite(contact));
-            match link {
-                Some(link) => {
-                    console.line(&results::give_them_this());
-                    console.line(link);
-                    console.code(link);
-                }
-                None => console.line(&results::make_them_a_link()),
-            }
+        Delivery::NeedsInvite => {
+            let text = results::needs_invite(contact);
+            object["text"] = json!(text);
+            object["command"] = json!("waxwing invite");
+            console.line(&text);
+            console.line(&results::make_them_a_link());
         }
     }
     console.object(&object);

@@ -150,10 +150,16 @@ async fn mark_read(session: &mut Session, messages: &[MessageView]) -> Result<()
 }
 
 async fn point_at_requests(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -> Result<(), Refusal> {
+    let Answer::Contacts { contacts } = session.ask(&Request::Requests).await? else { return Ok(()) };
     if context.console.is_json() {
+        for contact in contacts.iter().filter(|_| inbox.requests) {
+            context.console.object(&json!({"kind": "contact", "contact": contact}));
+        }
         return Ok(());
     }
-    let Answer::Contacts { contacts } = session.ask(&Request::Requests).await? else { return Ok(()) };
+    for contact in contacts.iter().filter(|_| inbox.requests) {
+        write::warn(context.console, contact);
+    }
     match (contacts.first(), inbox.requests) {
         (Some(first), true) => {
             context.console.note(&results::answer_requests(&first.address));
@@ -202,6 +208,7 @@ async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox)
             }
             Event::Request { contact } if !inbox.requests => {
                 context.console.line(&results::new_request(&contact.address));
+                write::warn(context.console, &contact);
             }
             // Trouble with this machine is told as it comes; everything else is kept until it has been seen.
             Event::Notice { notice, text, .. } if notice == "trouble" => context.console.note(&text),

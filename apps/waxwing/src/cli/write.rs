@@ -1,5 +1,6 @@
 //! Messages and people as lines of text. What others wrote passes through [`plain`].
 
+use super::Console;
 use crate::api::{ContactView, DeviceView, FileView, MessageView, NoticeView, QueuedView};
 use crate::terminal::plain;
 use crate::words::results;
@@ -21,7 +22,9 @@ pub(super) fn message_with_contact(message: &MessageView) -> String {
 
 fn line(message: &MessageView, oneself: &str) -> String {
     // Brackets are for marks: a name that begins with one would look like a mark of ours.
-    let other = || plain::name(&message.contact_name).replace('[', "(");
+    // Whoever is no contact has chosen their name themselves, and is shown by their whole address.
+    let name = if message.request { &message.contact } else { &message.contact_name };
+    let other = || plain::name(name).replace('[', "(");
     let who = if message.direction == "out" { oneself.to_owned() } else { other() };
     let what = match (&message.text, &message.file) {
         (Some(text), _) => plain::text(text).replace('\n', "\n    "),
@@ -108,6 +111,13 @@ fn time(stamp: &str) -> String {
     plain::name(&minute.replacen('T', " ", 1))
 }
 
+/// Tells what is odd about somebody who becomes a contact.
+pub(super) fn warn(console: &mut Console, contact: &ContactView) {
+    for warning in &contact.warnings {
+        console.note(&results::warning(&contact.address, warning));
+    }
+}
+
 /// A person: name, address, what is special.
 pub(super) fn contact(contact: &ContactView) -> String {
     let mut notes = Vec::new();
@@ -129,7 +139,7 @@ pub(super) fn contact(contact: &ContactView) -> String {
     if contact.held_count > 0 {
         notes.push(results::contact_held(contact.held_count, &contact.address));
     }
-    notes.extend(contact.warnings.iter().cloned());
+    notes.extend(contact.warnings.iter().map(|warning| plain::name(warning)));
     let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join("; ")) };
     format!("{}  {}{notes}", plain::name(&contact.name), plain::name(&contact.address))
 }
@@ -176,6 +186,12 @@ mod tests {
         assert_eq!(message(&forged), "2026-05-01 12:34  (verified]bob: hello");
         let own = MessageView { direction: "out".into(), state: "sent".into(), ..verified };
         assert_eq!(message_with_contact(&own), "2026-05-01 12:34  [verified] you to bob: hello");
+    }
+
+    #[test]
+    fn c25_whoever_is_no_contact_is_shown_by_their_address() {
+        let request = MessageView { request: true, contact: "bob@north.example".into(), ..received("hello") };
+        assert_eq!(message(&request), "2026-05-01 12:34  bob@north.example: hello");
     }
 
     #[test]

@@ -66,5 +66,6 @@ sentences! {
     rpc_not_a_request() = "This object is not a JSON-RPC 2.0 request: it needs \"jsonrpc\": \"2.0\" and a \"method\".";
     rpc_no_method(method) = "There is no method {method} that takes these parameters.";
 
+    candidates(addresses) = "They are: {addresses}.";
     list_contacts() = "Your contacts: waxwing contacts";
 }

@@ -40,7 +40,6 @@ sentences! {
     queued_times(next, until) = "Next try: {next}. Kept until {until}.";
     queued_to(name) = "to {name}";
     needs_invite(name) = "{name} has no app that can read encrypted messages, so nothing was sent.";
-    give_them_this() = "Give them this link in another way. With it they get an app that can talk to you:";
     make_them_a_link() = "Make a link for them and give it to them in another way: waxwing invite";
 
     nothing_new() = "Nothing new.";
@@ -49,6 +48,8 @@ sentences! {
     late_file_saved(path) = "    a file that could not be fetched before is here now: {path}";
     server_not_reached() = "Your server cannot be reached at the moment. Shown is what had arrived before.";
     answer_requests(who) = "To write back: waxwing contacts accept {who}   To hear nothing more: waxwing contacts block {who}";
+    resembles(name, address) = "This name looks like that of {name} ({address}), who is your contact. It is somebody else.";
+    warning(about, warning) = "! {about}: {warning}";
     one_request() = "Somebody who is not in your contacts wrote to you: waxwing inbox --requests";
     many_requests(count) = "{count} people who are not in your contacts wrote to you: waxwing inbox --requests";
     new_request(who) = "{who}, who is not in your contacts, wrote to you: waxwing inbox --requests";

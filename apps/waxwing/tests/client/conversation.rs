@@ -91,6 +91,34 @@ async fn a_stranger_waits_in_the_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c25_who_borrows_a_contacts_name_is_marked_and_a_short_name_is_never_theirs() {
+    let north = broker("north.example").await;
+    let alice = Person::joined(&north, "alice").await;
+    let bob = Person::new();
+    assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
+    assert_eq!(bob.run(&["say", "alice", "hello"]).await.exit, Exit::Ok);
+    let other = Person::joined(&north, "b0b").await;
+    assert_eq!(other.run(&["say", "alice@north.example", "my new account"]).await.exit, Exit::Ok);
+    assert_eq!(alice.run(&["inbox"]).await.exit, Exit::Ok);
+    let warning = "looks like that of bob (bob@north.example)";
+    let ran = alice.run(&["inbox", "--requests"]).await;
+    assert!(ran.out.contains("b0b@north.example: my new account"), "{ran:?}");
+    assert!(ran.err.contains(warning), "{ran:?}");
+    let objects = alice.json(&["inbox", "--requests"]).await;
+    let contact = objects.iter().find(|object| object["kind"] == "contact").expect("who asks");
+    assert!(contact["contact"]["warnings"][0].as_str().is_some_and(|text| text.contains(warning)), "{contact}");
+    let ran = alice.run(&["say", "b0b", "hello"]).await;
+    assert!(ran.exit == Exit::Usage && ran.err.contains("whole address"), "{ran:?}");
+    let ran = alice.run(&["contacts", "accept", "b0b@north.example"]).await;
+    assert!(ran.exit == Exit::Ok && ran.err.contains(warning), "{ran:?}");
+    assert_eq!(alice.run(&["contacts", "rename", "b0b", "bob"]).await.exit, Exit::Ok);
+    let ran = alice.run(&["say", "bob", "which one?"]).await;
+    assert_eq!(ran.exit, Exit::Usage, "{ran:?}");
+    assert!(ran.err.contains("They are: b0b@north.example, bob@north.example."), "{ran:?}");
+    north.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_people_verify_each_other_by_number() {
     let server = broker("north.example").await;
     let alice = Person::joined(&server, "alice").await;

@@ -7,18 +7,20 @@ use crate::harness::{Person, broker};
 use crate::way::Way;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_cannot_be_reached_securely_gets_a_link() {
+async fn whoever_cannot_be_reached_securely_is_no_contact_and_an_invitation_is_named() {
     let server = broker("north.example").await;
     let alice = Person::joined(&server, "alice").await;
     let ran = alice.run(&["say", "carol@north.example", "hello"]).await;
     assert_eq!(ran.exit, Exit::NotSecure, "{ran:?}");
     assert!(ran.out.contains("has no app that can read encrypted messages, so nothing was sent"), "{ran:?}");
-    assert!(ran.out.contains("xmpp:"), "{ran:?}");
+    assert!(ran.out.contains("waxwing invite") && !ran.out.contains("xmpp:"), "{ran:?}");
     let ran = alice.run(&["say", "carol@north.example", "hello", "--json"]).await;
     assert_eq!(ran.exit, Exit::NotSecure, "{ran:?}");
     let object = ran.object();
     assert_eq!((&object["version"], &object["state"]), (&json!(1), &json!("needs_invite")), "{object}");
-    assert!(object["link"].as_str().is_some_and(|link| link.starts_with("xmpp:")), "{object}");
+    assert_eq!((&object["command"], &object["link"]), (&json!("waxwing invite"), &json!(null)), "{object}");
+    assert!(alice.json(&["contacts"]).await.is_empty());
+    assert_eq!(alice.run(&["say", "carol", "hello"]).await.exit, Exit::Usage);
     server.stop().await;
 }
 

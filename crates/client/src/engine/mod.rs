@@ -21,6 +21,7 @@ pub(crate) use queries::{Answer, Queries, Question, Republish};
 use crate::Command;
 use crate::account::{Account, Registering};
 use crate::command::{Outcome, Reply, RequestId};
+use crate::contacts::WrittenTo;
 use crate::devices::Fetches;
 use crate::downloads::Downloads;
 use crate::environment::Environment;
@@ -57,6 +58,8 @@ pub struct Engine {
     pub(crate) fetches: Fetches,
     pub(crate) transfers: Transfers,
     pub(crate) downloads: Downloads,
+    /// Those who became contacts only because the user wrote to them.
+    pub(crate) written_to: HashMap<BareJid, WrittenTo>,
     /// Waiting messages are tried again then.
     pub(crate) retry_waiting_at: HashMap<BareJid, Timestamp>,
     outputs: VecDeque<Output>,
@@ -96,6 +99,7 @@ impl Engine {
             fetches: Fetches::default(),
             transfers: Transfers::default(),
             downloads: Downloads::default(),
+            written_to: HashMap::new(),
             retry_waiting_at: HashMap::new(),
             outputs: VecDeque::new(),
             events: VecDeque::new(),

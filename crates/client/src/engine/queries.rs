@@ -15,7 +15,6 @@ use super::Engine;
 use crate::command::RequestId;
 use crate::error::Failure;
 use crate::event::MessageId;
-use crate::invites::InvitePurpose;
 
 /// How long an answer may take. A server that must first dial another one takes some seconds.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -42,7 +41,7 @@ pub(crate) enum Question {
     /// Whether the connection lives.
     KeepAlive,
     /// An invitation (XEP-0401).
-    Invite { purpose: InvitePurpose },
+    Invite { request: RequestId },
     /// The new password.
     Password { request: RequestId },
     /// To delete the account.

@@ -82,7 +82,7 @@ impl Engine {
                 // Even an error shows that the server has come this far.
                 _ => self.acknowledged_up_to(up_to).await,
             },
-            Question::Invite { purpose } => self.invite_answer(purpose, answer).await,
+            Question::Invite { request } => self.invite_answer(request, answer).await,
             Question::Password { request } => self.password_answer(request, &answer).await,
             Question::Unregister { request } => self.unregister_answer(request, &answer).await,
             Question::ServerItems => self.server_items(&answer).await,
@@ -152,8 +152,7 @@ impl Engine {
     pub(crate) fn question_lost(&mut self, question: Question) {
         let failure = crate::error::Failure::Disconnected;
         match question {
-            Question::Password { request } | Question::Unregister { request } => self.done(request, Err(failure)),
-            Question::Invite { purpose: crate::invites::InvitePurpose::Command(request) } => {
+            Question::Password { request } | Question::Unregister { request } | Question::Invite { request } => {
                 self.done(request, Err(failure));
             }
             Question::UploadSlot { contact, message } => self.transfers.slot_lost(&contact, &message),

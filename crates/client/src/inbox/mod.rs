@@ -261,6 +261,7 @@ impl Engine {
             self.put_contact(&mut tx, &row);
         }
         tx.commit().await?;
+        self.written_to.remove(who);
         if keep && !was_known && row.is_request() {
             let view = self.contact_view(&row).await?;
             self.emit(Event::Request(view));

@@ -137,6 +137,11 @@ impl Server {
         account.verifiers = Hash::ALL.iter().map(|hash| verifier(*hash)).collect();
     }
 
+    /// How many invitations and other ways into an account were made.
+    pub(crate) fn invites_count(&self) -> usize {
+        self.tokens.len()
+    }
+
     pub(crate) fn has_account(&self, address: &str) -> bool {
         self.accounts.contains_key(&BareJid::parse(address).unwrap())
     }

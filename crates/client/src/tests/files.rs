@@ -165,7 +165,7 @@ fn nothing_is_fetched_from_somebody_who_is_no_contact_any_more() {
     world.restart(alice);
     assert_eq!(world.people[alice].requests.len(), before);
     let rows = world.people[alice].backend.raw_rows().len();
-    world.command(alice, Command::Remove { who: "bob".into() }).unwrap();
+    world.command(alice, Command::Remove { who: "bob@south.example".into() }).unwrap();
     assert!(world.people[alice].backend.raw_rows().len() < rows);
     assert_eq!(wanted(&mut world, alice), 0);
 }

@@ -7,6 +7,7 @@ mod crash;
 mod delivery;
 mod downgrade;
 mod files;
+mod names;
 mod notices;
 mod origins;
 mod own_devices;

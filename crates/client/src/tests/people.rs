@@ -22,7 +22,7 @@ fn a_strangers_message_lies_in_the_requests_and_nothing_goes_back() {
     assert!(world.people[alice].events.iter().any(|event| matches!(event, Event::Request(_))));
     let answered = world.server.messages.iter().any(|m| m.attr("to") == Some("carol@south.example"));
     assert!(!answered, "no acknowledgement, no receipt, no empty message");
-    world.command(alice, Command::Accept { who: "carol".into() }).unwrap();
+    world.command(alice, Command::Accept { who: "carol@south.example".into() }).unwrap();
     assert_eq!(world.received(alice), ["hello, you do not know me"]);
     world.say(alice, "carol", "now I do");
     assert_eq!(world.received(carol), ["now I do"]);
@@ -45,11 +45,11 @@ fn disco_and_ping_of_strangers_are_not_answered() {
 #[test]
 fn blocked_people_are_not_heard_and_not_written_to() {
     let (mut world, alice, carol) = stranger(52);
-    world.command(alice, Command::Block { who: "carol".into() }).unwrap();
+    world.command(alice, Command::Block { who: "carol@south.example".into() }).unwrap();
     world.say(carol, "alice", "listen!");
     assert!(world.texts(alice, InboxSide::Requests).is_empty());
-    let id = world.say(alice, "carol", "no");
-    assert_eq!(world.state(alice, "carol", &id), MessageState::Undeliverable(Failure::Blocked));
+    let id = world.say(alice, "carol@south.example", "no");
+    assert_eq!(world.state(alice, "carol@south.example", &id), MessageState::Undeliverable(Failure::Blocked));
     assert_eq!(world.contact(alice, "carol@south.example").unwrap().relation, Relation::Blocked);
 }
 
