@@ -109,7 +109,7 @@ impl RawClient {
     ///
     /// What the server says.
     pub async fn try_login(server: &Server, user: &str, password: &str, how: &SignIn) -> Result<Self, LoginError> {
-        let credential = Credential::Password(password.to_owned().into());
+        let credential = Credential::password(password);
         let mut client = Self::open(server, Purpose::Login { username: user.to_owned(), credential }, how).await;
         client.run_to_ready().await?;
         Ok(client)
@@ -131,7 +131,7 @@ impl RawClient {
             .with_child(Element::new("username", "jabber:iq:register").with_text(user))
             .with_child(Element::new("password", "jabber:iq:register").with_text(password));
         client.pre_auth(iq("set", "register").with_child(query)).await;
-        assert!(client.stream.login(user, Credential::Password(password.to_owned().into())).is_none());
+        assert!(client.stream.login(user, Credential::password(password)).is_none());
         client.run_to_ready().await.unwrap_or_else(|why| panic!("login refused: {why}"));
         client
     }

@@ -76,7 +76,8 @@ pub struct AccountRow {
     pub leaving: bool,
 }
 
-/// What checks a password, for one hash (RFC 5802 §3).
+/// What checks a password, for one hash (RFC 5802 §3), in each form that it has: rows of before there were two have
+/// OpaqueString's alone.
 #[derive(Clone, PartialEq, Message)]
 pub struct VerifierRow {
     /// The hash: 1 is SHA-1, 2 is SHA-256.
@@ -94,6 +95,12 @@ pub struct VerifierRow {
     /// `HMAC(SaltedPassword, "Server Key")`.
     #[prost(bytes = "vec", tag = "5")]
     pub server_key: Vec<u8>,
+    /// As `stored_key`, for OpaqueString where that differs from SASLprep.
+    #[prost(bytes = "vec", optional, tag = "6")]
+    pub other_stored_key: Option<Vec<u8>>,
+    /// As `server_key`, for OpaqueString where that differs from SASLprep.
+    #[prost(bytes = "vec", optional, tag = "7")]
+    pub other_server_key: Option<Vec<u8>>,
 }
 
 /// A contact, as RFC 6121 §2.1.2 and Appendix A describe it.

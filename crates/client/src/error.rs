@@ -358,6 +358,8 @@ pub enum Failure {
     NoLongerAccepted,
     /// The server has no TLS that is good enough.
     NoSafeConnection,
+    /// The server does not take a password that is easy to guess.
+    WeakPassword,
 }
 
 impl Failure {
@@ -409,6 +411,10 @@ impl Failure {
             }
             Self::NameTaken => "This user name is taken already.",
             Self::NameRefused => "The server does not give out this user name.",
+            Self::WeakPassword => {
+                "The server does not take this password, because it is easy to guess. Choose twelve random characters \
+                 or several words that do not belong together, or let Waxwing make one."
+            }
             Self::InviteInvalid => {
                 "This invite link has been used, has run out or was taken back, or a piece of it is missing. If it is \
                  whole, ask for a new one."
@@ -516,6 +522,7 @@ impl Failure {
             OtherServer,
             NoLongerAccepted,
             NoSafeConnection,
+            WeakPassword,
         })
     }
 }
@@ -531,6 +538,9 @@ impl std::error::Error for Failure {}
 /// What a bounced stanza means to the user.
 impl From<&StanzaError> for Failure {
     fn from(error: &StanzaError) -> Self {
+        if xep::ibr::is_weak_password(error).is_some() {
+            return Self::WeakPassword;
+        }
         match error.condition {
             Condition::PolicyViolation | Condition::NotAcceptable => Self::PolicyViolation,
             Condition::ItemNotFound | Condition::Gone | Condition::JidMalformed => Self::NoSuchPerson,

@@ -156,6 +156,9 @@ pub(crate) struct AccountRow {
     /// Whether this program has made the account: then no other device was there before it.
     #[prost(bool, tag = "13")]
     pub(crate) made_here: bool,
+    /// The server took the password in its OpaqueString form, so that one is tried first.
+    #[prost(bool, tag = "14")]
+    pub(crate) opaque_password: bool,
 }
 
 /// Where a server is.

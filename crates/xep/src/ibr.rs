@@ -3,6 +3,7 @@
 //! Knows the plain fields `username` and `password`, and the same as a data form. Lacks: every other field of the XEP;
 //! an account needs no name, mail address or postcode.
 
+use xmpp::stanza::{Condition, StanzaError};
 use xmpp::xml::Element;
 
 use crate::forms::{Field, Form, FormType};
@@ -13,8 +14,27 @@ pub const NS: &str = "jabber:iq:register";
 /// Namespace of the stream feature.
 pub const NS_FEATURE: &str = "http://jabber.org/features/iq-register";
 
+/// Namespace of our own: why a password is not taken, in a way that a program can tell from a refused name.
+pub const NS_WEAK: &str = "urn:waxwing:register:0";
+
 /// Registration, change of password, cancellation.
 pub const CLAIM: Claim = Claim { xep: 77, version: "2.4", status: Status::Complete, features: &[NS] };
+
+/// Refuses a password that is easy to guess, in words, and with one to take instead:
+/// `<weak-password xmlns='urn:waxwing:register:0'><proposal>…</proposal></weak-password>` beside `<not-acceptable/>`.
+#[must_use]
+pub fn weak_password(words: &str, proposal: &str) -> StanzaError {
+    let proposal = Element::new("proposal", NS_WEAK).with_text(proposal);
+    let weak = Element::new("weak-password", NS_WEAK).with_child(proposal);
+    StanzaError::new(Condition::NotAcceptable).with_text(words.to_owned()).with_extra(weak)
+}
+
+/// Tells whether an error is about a password that is easy to guess. Returns the one that is proposed; it may be empty.
+#[must_use]
+pub fn is_weak_password(error: &StanzaError) -> Option<String> {
+    let weak = error.extra.iter().find(|extra| extra.is("weak-password", NS_WEAK))?;
+    Some(weak.child_text("proposal", NS_WEAK).unwrap_or_default())
+}
 
 /// What somebody asks for in an IQ of type `set`.
 #[derive(Clone, PartialEq, Eq)]

@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (client, first) = ClientExchange::start(&chosen, "alice", "c-nonce", &offer, &tls, version);
     println!("C: {first}");
-    let server = ServerExchange::start(chosen.mechanism, first.as_bytes(), &offer, &tls)?;
+    let server = ServerExchange::start(chosen.mechanism, first.as_bytes(), &offer, &tls, "example.org")?;
     let (server, challenge) = server.challenge(Lookup::Known(stored), "s-nonce", &offer, version);
     println!("S: {challenge}");
     let (client, proof) = client.handle_server_first(challenge.as_bytes(), &Credential::password("correct horse"))?;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use xmpp::sasl::client::ClientExchange;
 use xmpp::sasl::select::{Policy, Selection, select};
 use xmpp::sasl::server::{Lookup, ServerExchange};
-use xmpp::sasl::{ChannelBindings, Credential, Hash, Mechanism, Offer, ScramKeys};
+use xmpp::sasl::{ChannelBindings, Credential, Hash, Mechanism, Offer, PasswordForm, ScramKeys};
 
 const SALT: &[u8] = b"sixteen bytes...";
 const CLIENT_NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
@@ -14,7 +14,9 @@ const SERVER_NONCE: &str = "3rfcNHYJY1ZVvWVs7jVhkq31";
 /// The keys of the one account; deriving them once is enough.
 fn keys() -> &'static ScramKeys {
     static KEYS: OnceLock<ScramKeys> = OnceLock::new();
-    KEYS.get_or_init(|| ScramKeys::derive(Hash::Sha256, "pencil", SALT, 4096).expect("a plain password"))
+    KEYS.get_or_init(|| {
+        ScramKeys::derive(Hash::Sha256, "pencil", PasswordForm::SaslPrep, SALT, 4096).expect("a plain password")
+    })
 }
 
 fn bindings() -> ChannelBindings {
@@ -44,7 +46,9 @@ pub fn sasl(data: &[u8]) {
     match choice % 4 {
         0 => {
             for mechanism in Mechanism::ALL {
-                let Ok(exchange) = ServerExchange::start(mechanism, message, &offer, &bindings()) else { continue };
+                let Ok(exchange) = ServerExchange::start(mechanism, message, &offer, &bindings(), "example.org") else {
+                    continue;
+                };
                 let unknown = Lookup::Unknown { salt: SALT.to_vec(), iterations: 4096 };
                 let (next, _) = exchange.challenge(unknown, SERVER_NONCE, &offer, None);
                 assert!(next.handle_client_final(message).is_err(), "nobody has logged in");
@@ -60,7 +64,8 @@ pub fn sasl(data: &[u8]) {
         2 => {
             let genuine = dialogue();
             let (_, first, selection) = client();
-            let server = ServerExchange::start(selection.mechanism, first.as_bytes(), &offer, &bindings());
+            let server =
+                ServerExchange::start(selection.mechanism, first.as_bytes(), &offer, &bindings(), "example.org");
             let lookup = Lookup::Known(keys().verifier());
             let (next, _) = server.expect("our own message").challenge(lookup, SERVER_NONCE, &offer, None);
             let logged_in = next.handle_client_final(message).is_ok();
@@ -83,7 +88,7 @@ fn dialogue() -> &'static [Vec<u8>; 4] {
     DIALOGUE.get_or_init(|| {
         let offer = Offer::for_connection(&[Hash::Sha256], &bindings());
         let (exchange, first, selection) = client();
-        let server = ServerExchange::start(selection.mechanism, first.as_bytes(), &offer, &bindings());
+        let server = ServerExchange::start(selection.mechanism, first.as_bytes(), &offer, &bindings(), "example.org");
         let lookup = Lookup::Known(keys().verifier());
         let (next, challenge) = server.expect("our own message").challenge(lookup, SERVER_NONCE, &offer, None);
         let (_, proof) =

@@ -88,14 +88,14 @@ impl Person {
         person.ask_before_login("token", xep::invites::preauth(token)).await;
         let request = Request::Register { username: name.to_owned(), password: password.to_owned() };
         person.ask_before_login("account", request.to_element()).await;
-        let credential = Credential::Password(password.to_owned().into());
+        let credential = Credential::password(password);
         assert!(person.stream.login(name, credential).is_none(), "there is a mechanism");
         person.ready().await;
         person
     }
 
     pub(crate) async fn sign_in(way: &Way, name: &str, password: &str) -> Self {
-        let credential = Credential::Password(password.to_owned().into());
+        let credential = Credential::password(password);
         let mut person = Self::connect(way, Purpose::Login { username: name.to_owned(), credential }).await;
         person.ready().await;
         person
@@ -103,7 +103,7 @@ impl Person {
 
     /// Tries to sign in and tells whether it worked.
     pub(crate) async fn can_sign_in(way: &Way, name: &str, password: &str) -> bool {
-        let credential = Credential::Password(password.to_owned().into());
+        let credential = Credential::password(password);
         let mut person = Self::connect(way, Purpose::Login { username: name.to_owned(), credential }).await;
         let event = person
             .until("an end of the login", |event| {

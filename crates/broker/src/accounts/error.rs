@@ -4,6 +4,29 @@ use std::fmt;
 
 use store::StoreError;
 use xmpp::stanza::{Condition, StanzaError};
+use zeroize::Zeroizing;
+
+/// A password that the broker proposes instead of a weak one. It is kept nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proposal(Zeroizing<String>);
+
+impl Proposal {
+    pub(crate) fn new(password: Zeroizing<String>) -> Self {
+        Self(password)
+    }
+
+    /// Returns the password.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
 
 /// Why an account was not made, changed or closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +38,8 @@ pub enum AccountError {
     NameTaken,
     /// The password cannot be one.
     InvalidPassword,
+    /// The password is easy to guess. The broker proposes another.
+    WeakPassword(Proposal),
     /// There is no such account.
     NotFound,
     /// The invitation is unknown, used up or over.
@@ -30,11 +55,15 @@ pub enum AccountError {
 impl AccountError {
     /// Returns the words for a person.
     #[must_use]
-    pub const fn words(&self) -> &'static str {
+    pub fn words(&self) -> &'static str {
         match self {
             Self::InvalidName => "This name cannot be used. Use letters, digits, dots and dashes.",
             Self::NameTaken => "This name is taken.",
             Self::InvalidPassword => "This password cannot be used.",
+            Self::WeakPassword(_) => {
+                "This password is easy to guess. Choose a longer one: twelve random characters, or several words that do \
+                 not belong together."
+            }
             Self::NotFound => "There is no such account.",
             Self::InvalidToken => "The provided token is invalid or expired",
             Self::OtherName => "This invitation is for another name.",
@@ -61,6 +90,11 @@ impl From<StoreError> for AccountError {
 impl From<&AccountError> for StanzaError {
     fn from(error: &AccountError) -> Self {
         let condition = match error {
+            AccountError::WeakPassword(proposal) => {
+                // in words too, for apps that know nothing of our element
+                let words = format!("{} For example: {}", error.words(), proposal.expose());
+                return xep::ibr::weak_password(&words, proposal.expose());
+            }
             AccountError::InvalidName | AccountError::InvalidPassword => Condition::NotAcceptable,
             AccountError::NameTaken => Condition::Conflict,
             AccountError::NotFound | AccountError::InvalidToken => Condition::ItemNotFound,

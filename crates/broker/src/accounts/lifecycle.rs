@@ -36,7 +36,7 @@ pub async fn create(
         // a token that does not fit is found out before the slow part too; this transaction is not committed
         invites::redeem_for(core, &mut core.store.transaction(), &address, token).await?;
     }
-    let verifiers = password::verifiers(core, password)?;
+    let verifiers = password::verifiers(core, &address, password)?;
     loop {
         let key = ACCOUNTS.row(ACCOUNTS_OWNER, address.as_str().as_bytes());
         let mut transaction = core.store.transaction();
@@ -83,9 +83,10 @@ async fn connect_inviter(core: &Core, address: &BareJid, redeemed: Option<&Invit
 ///
 /// # Errors
 ///
-/// [`AccountError::NotFound`], [`AccountError::InvalidPassword`] or [`AccountError::Store`].
+/// [`AccountError::NotFound`], [`AccountError::InvalidPassword`], [`AccountError::WeakPassword`] or
+/// [`AccountError::Store`].
 pub async fn change_password(core: &Core, account: &BareJid, password: &str) -> Result<(), AccountError> {
-    let verifiers = password::verifiers(core, password)?;
+    let verifiers = password::verifiers(core, account, password)?;
     change(core, account, |row| row.verifiers.clone_from(&verifiers)).await
 }
 

@@ -14,7 +14,7 @@ pub mod registration;
 #[cfg(test)]
 mod tests;
 
-pub use error::AccountError;
+pub use error::{AccountError, Proposal};
 pub use lifecycle::{change_password, create, delete, finish_deletions, reset_password};
 pub use registration::PreAuth;
 

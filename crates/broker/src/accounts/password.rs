@@ -1,10 +1,11 @@
 //! What is kept instead of a password, and how one is made.
 
 use crypto::Random;
-use xmpp::sasl::{Hash, ScramVerifier};
+use xmpp::jid::BareJid;
+use xmpp::sasl::{Hash, PasswordForms, ScramVerifier};
 use zeroize::Zeroizing;
 
-use super::AccountError;
+use super::{AccountError, Proposal};
 use crate::Core;
 use crate::tables::VerifierRow;
 
@@ -39,12 +40,37 @@ pub fn generate(random: &dyn Random) -> Zeroizing<String> {
     grouped
 }
 
-/// Computes what checks a password, for each hash that we offer.
+/// Guesses that it takes at least to find a password, as a power of ten: twelve random characters, which zxcvbn counts as
+/// ten possibilities each, and a little more than 39 bits.
+const STRONG_GUESSES_LOG10: f64 = 39.0 * std::f64::consts::LOG10_2;
+
+/// Characters that are looked at: the cost of looking grows with the square of them, and more can only make a password
+/// stronger.
+const LOOKED_AT: usize = 64;
+
+/// Refuses a password that is easy to guess, for somebody who knows the name of the account too.
 ///
 /// # Errors
 ///
-/// [`AccountError::InvalidPassword`] when it cannot be one.
-pub fn verifiers(core: &Core, password: &str) -> Result<Vec<VerifierRow>, AccountError> {
+/// [`AccountError::WeakPassword`], with one to take instead.
+pub(crate) fn check_strength(core: &Core, account: &BareJid, password: &str) -> Result<(), AccountError> {
+    let end = password.char_indices().nth(LOOKED_AT).map_or(password.len(), |(at, _)| at);
+    let looked_at = password.get(..end).unwrap_or_default();
+    let known = [account.localpart().unwrap_or_default(), account.domainpart(), account.as_str()];
+    if zxcvbn::zxcvbn(looked_at, &known).guesses_log10() >= STRONG_GUESSES_LOG10 {
+        return Ok(());
+    }
+    Err(AccountError::WeakPassword(Proposal::new(generate(&*core.env.random))))
+}
+
+/// Computes what checks a password of an account, for each hash that we offer.
+///
+/// # Errors
+///
+/// [`AccountError::InvalidPassword`] when it cannot be one, [`AccountError::WeakPassword`].
+pub fn verifiers(core: &Core, account: &BareJid, password: &str) -> Result<Vec<VerifierRow>, AccountError> {
+    PasswordForms::of(password).map_err(|_| AccountError::InvalidPassword)?;
+    check_strength(core, account, password)?;
     let derive = |hash| {
         let mut salt = [0; SALT_LEN];
         core.env.random.fill(&mut salt);

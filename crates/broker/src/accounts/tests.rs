@@ -4,11 +4,11 @@ use xmpp::xml::Element;
 
 use super::*;
 use crate::invites::{self, Spec};
-use crate::testing::{World, run};
+use crate::testing::{PASSWORD, World, run};
 
 const NORTH: &str = "north.example";
 /// A password that no test account has by itself.
-const OTHER: &str = "another good password";
+const OTHER: &str = "yet another long password";
 
 fn bare(text: &str) -> BareJid {
     BareJid::parse(text).expect("an address")
@@ -154,15 +154,55 @@ fn suggestions_are_free_and_alike() {
 fn passwords_are_kept_as_verifiers_of_both_hashes_with_their_own_salts() {
     let world = world();
     let core = world.broker(NORTH).core();
-    let rows = password::verifiers(core, OTHER).expect("a password");
+    let alice = bare("alice@north.example");
+    let rows = password::verifiers(core, &alice, OTHER).expect("a password");
     let hashes: Vec<u32> = rows.iter().map(|row| row.hash).collect();
     assert_eq!(hashes, [2, 1]);
     assert!(rows.iter().all(|row| row.salt.len() == 16 && row.iterations == core.config.scram_iterations));
     assert_ne!(rows[0].salt, rows[1].salt);
-    assert_eq!(password::verifiers(core, ""), Err(AccountError::InvalidPassword));
+    assert!(rows.iter().all(|row| row.other_stored_key.is_none()), "it has one form");
+    let ligature = password::verifiers(core, &alice, "\u{fb01}shes of another good password").expect("a password");
+    assert!(ligature.iter().all(|row| row.other_stored_key.as_ref().is_some_and(|other| *other != row.stored_key)));
+    assert_eq!(password::verifiers(core, &alice, ""), Err(AccountError::InvalidPassword));
     let made = password::generate(&*core.env.random);
     assert_eq!((made.len(), made.matches('-').count()), (23, 3));
     assert_ne!(made, password::generate(&*core.env.random));
+}
+
+#[test]
+fn what_is_easy_to_guess_is_refused_with_words_and_a_proposal_that_is_taken() {
+    let world = World::with_config(1, &[NORTH], |config| config.accounts.is_open = true);
+    let core = world.broker(NORTH).core();
+    for weak in [
+        "1",
+        "password1",
+        "qwertyuiop12345",
+        "alice@north.example",
+        "north.example2024",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "Tr0ub4dour&3",
+        "k7f3q9x2m5",
+    ] {
+        let reply = run(PreAuth::default().handle(core, &register_iq("alice", weak)));
+        let error = StanzaError::of_stanza(&reply).expect(weak);
+        assert_eq!(error.condition, Condition::NotAcceptable, "{weak}");
+        let proposal = xep::ibr::is_weak_password(&error).expect("our element");
+        let words = error.text.as_deref().unwrap_or_default();
+        assert!(words.contains(&proposal) && words.contains("easy to guess"), "{words}");
+        assert!(!format!("{:?}", run(create(core, "alice", weak, None))).contains('-'), "nothing shows the proposal");
+        assert_eq!(run(core.account_exists("alice@north.example")), Ok(false));
+        let other = run(create(core, "carol", &proposal, None));
+        assert!(matches!(other, Ok(_) | Err(AccountError::NameTaken)), "what is proposed is taken");
+    }
+    for (n, strong) in ["k7f3q9x2m5z8", OTHER, PASSWORD, "a long enough password", "another long passphrase"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain([format!("k7f3q9x2m5z8{}", "x".repeat(10_000)), "🦀🪩😀🎲🚲🌵🎻🧊🪁🥁🐙🧲".to_owned()])
+        .enumerate()
+    {
+        let made = run(create(core, &format!("user{n}"), &strong, None));
+        assert!(made.is_ok(), "{}", strong.chars().take(40).collect::<String>());
+    }
 }
 
 #[test]
@@ -182,6 +222,10 @@ fn a_client_changes_its_password_over_the_stream() {
     };
     world.send(alice, &change("bob"));
     assert_eq!(error(&world.take(alice)[0]), Some(Condition::NotAllowed), "only one's own");
+    let weak = change("alice").replace(OTHER, "alice123");
+    world.send(alice, &weak);
+    let refused = StanzaError::of_stanza(&world.take(alice)[0]).expect("it is refused");
+    assert!(xep::ibr::is_weak_password(&refused).is_some());
     world.send(alice, &change("alice"));
     assert_eq!(world.take(alice)[0].attr("type"), Some("result"));
     let again = world.connect("alice@north.example", "phone");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
-use xmpp::sasl::{Hash, SaslCondition, ScramVerifier};
+use xmpp::sasl::{Hash, SaslCondition, ScramVerifier, VerifierKeys};
 use xmpp::stanza::{Condition, StanzaError};
 use xmpp::stream::StreamCondition;
 use xmpp::stream::c2s::ResponderEvent;
@@ -201,8 +201,13 @@ fn verifier_of(row: &AccountRow, hash: Hash) -> Option<ScramVerifier> {
     Some(ScramVerifier {
         iterations: verifier.iterations,
         salt: verifier.salt.clone(),
-        stored_key: verifier.stored_key.clone(),
-        server_key: verifier.server_key.clone(),
+        keys: VerifierKeys { stored_key: verifier.stored_key.clone(), server_key: verifier.server_key.clone() },
+        other: match (&verifier.other_stored_key, &verifier.other_server_key) {
+            (Some(stored), Some(server)) => {
+                Some(VerifierKeys { stored_key: stored.clone(), server_key: server.clone() })
+            }
+            _ => None,
+        },
     })
 }
 
@@ -223,8 +228,10 @@ impl VerifierRow {
             hash: Self::number_of(hash)?,
             iterations: verifier.iterations,
             salt: verifier.salt.clone(),
-            stored_key: verifier.stored_key.clone(),
-            server_key: verifier.server_key.clone(),
+            stored_key: verifier.keys.stored_key.clone(),
+            server_key: verifier.keys.server_key.clone(),
+            other_stored_key: verifier.other.as_ref().map(|other| other.stored_key.clone()),
+            other_server_key: verifier.other.as_ref().map(|other| other.server_key.clone()),
         })
     }
 }
@@ -249,4 +256,24 @@ async fn note_use(core: &crate::Core, account: &str) -> Result<(), store::StoreE
 #[must_use]
 pub fn month_of(at: Timestamp) -> u32 {
     u32::try_from(at.as_secs() / 2_629_746).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_gives_back_the_verifier_with_each_form() {
+        for password in ["correct horse", "\u{fb01}sh and chips"] {
+            for hash in Hash::ALL {
+                let verifier = ScramVerifier::derive(hash, password, b"0123456789abcdef", 4096).expect("a password");
+                let row = AccountRow {
+                    verifiers: VerifierRow::of(hash, &verifier).into_iter().collect(),
+                    ..Default::default()
+                };
+                assert_eq!(verifier.other.is_some(), password.contains('\u{fb01}'));
+                assert_eq!(verifier_of(&row, hash), Some(verifier));
+            }
+        }
+    }
 }

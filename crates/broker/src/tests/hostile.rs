@@ -302,7 +302,7 @@ fn passwords_change_a_few_times_in_ten_minutes() {
     let mut world = world(8);
     let alice = world.online("alice@north.example", "desk");
     let change = |world: &mut World| {
-        let query = "<query xmlns='jabber:iq:register'><username>alice</username><password>pw</password></query>";
+        let query = "<query xmlns='jabber:iq:register'><username>alice</username><password>yet another long password</password></query>";
         world.send(alice, &format!("<iq type='set' id='p' to='{NORTH}'>{query}</iq>"));
         condition(&world.take(alice).remove(0))
     };

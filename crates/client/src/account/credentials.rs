@@ -36,6 +36,7 @@ impl Engine {
             None => {
                 if let Some(next) = account.row.next_password.take() {
                     account.row.password = next;
+                    account.row.opaque_password = false;
                 }
                 Ok(Outcome::PasswordChanged)
             }

@@ -5,8 +5,8 @@ mod registration;
 
 use store::Transaction;
 use xmpp::jid::BareJid;
-use xmpp::sasl::Credential;
 use xmpp::sasl::select::Policy;
+use xmpp::sasl::{Credential, PasswordForm};
 use xmpp::stream::TlsFacts;
 use xmpp::stream::c2s::Purpose;
 
@@ -75,7 +75,12 @@ impl Account {
 
     pub(crate) fn credential(&self) -> Credential {
         let next = self.row.next_password.as_deref().filter(|_| self.trying_next_password);
-        Credential::password(next.unwrap_or(&self.row.password))
+        // what was learnt is about the password that was taken
+        match next {
+            Some(next) => Credential::password(next),
+            None if self.row.opaque_password => Credential::password_in(PasswordForm::Opaque, &self.row.password),
+            None => Credential::password(&self.row.password),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use xep::ibr::Request;
 use xmpp::jid::BareJid;
+use xmpp::sasl::PasswordForm;
 use xmpp::stanza::{self, Condition, StanzaError};
 use xmpp::xml::Element;
 
@@ -184,7 +185,7 @@ impl Engine {
     }
 
     /// The server knows the account and has proved itself.
-    pub(crate) async fn authenticated(&mut self) -> Result<(), EngineError> {
+    pub(crate) async fn authenticated(&mut self, form: PasswordForm) -> Result<(), EngineError> {
         let Some(account) = &mut self.account else { return Ok(()) };
         let row = &mut account.row;
         let before = row.clone();
@@ -192,6 +193,7 @@ impl Engine {
         row.registration_sent = false;
         row.register_token = None;
         row.scram_seen = true;
+        row.opaque_password = form == PasswordForm::Opaque;
         if std::mem::take(&mut account.trying_next_password)
             && let Some(next) = row.next_password.take()
         {
@@ -268,6 +270,9 @@ impl Engine {
 }
 
 fn registration_failure(step: Step, error: &StanzaError) -> Failure {
+    if xep::ibr::is_weak_password(error).is_some() {
+        return Failure::WeakPassword;
+    }
     match (step, error.condition) {
         (Step::Register, Condition::Conflict) => Failure::NameTaken,
         (Step::Register, Condition::NotAcceptable | Condition::JidMalformed | Condition::BadRequest) => {

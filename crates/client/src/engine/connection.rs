@@ -350,7 +350,7 @@ impl Engine {
             }
             InitiatorEvent::ReadyToRegister => self.ready_to_register(),
             InitiatorEvent::PreAuthIq(iq) => self.registration_answer(&iq).await?,
-            InitiatorEvent::Authenticated { .. } => self.authenticated().await?,
+            InitiatorEvent::Authenticated { form, .. } => self.authenticated(form).await?,
             InitiatorEvent::LoginFailed(error) => self.login_failed(&error).await?,
             InitiatorEvent::BindFailed(_) => {}
             InitiatorEvent::Ready { jid, acks } => {

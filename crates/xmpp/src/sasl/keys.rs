@@ -1,6 +1,6 @@
 //! What a password becomes: the keys of the client and what the server stores.
 
-use super::{Digest, Hash, PasswordError, prepare_password};
+use super::{Digest, Hash, PasswordError, PasswordForm, PasswordForms};
 use zeroize::Zeroize;
 
 /// The iteration count of new verifiers, unless the setting says otherwise.
@@ -11,13 +11,25 @@ pub const DEFAULT_ITERATIONS: u32 = 100_000;
 /// It lets the server check a login and prove itself; it does not let anybody log in. It is secret all the same:
 /// passwords can be guessed against it, and `server_key` lets a thief play the server.
 ///
+/// Under one salt and iteration count it checks each form of the password ([`PasswordForms`]): whichever a client
+/// prepares, it signs in.
+///
 /// Source: RFC 5802 §3, §9.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ScramVerifier {
     /// How often the password was hashed.
     pub iterations: u32,
     /// The salt, 16 random bytes for verifiers made here.
     pub salt: Vec<u8>,
+    /// What checks the first form.
+    pub keys: VerifierKeys,
+    /// What checks the other form, where the password has one.
+    pub other: Option<VerifierKeys>,
+}
+
+/// What checks one form of a password.
+#[derive(Clone)]
+pub struct VerifierKeys {
     /// `H(ClientKey)`.
     pub stored_key: Vec<u8>,
     /// `HMAC(SaltedPassword, "Server Key")`.
@@ -31,21 +43,29 @@ impl ScramVerifier {
     ///
     /// [`PasswordError`] when the password cannot be one.
     pub fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Result<ScramVerifier, PasswordError> {
-        Ok(ScramKeys::derive(hash, password, salt, iterations)?.verifier())
+        let forms = PasswordForms::of(password)?;
+        let keys = |form: &str| ScramKeys::of_prepared(hash, form, salt, iterations).verifier_keys();
+        let other = forms.other.as_ref().map(|other| keys(other));
+        Ok(ScramVerifier { iterations, salt: salt.to_vec(), keys: keys(&forms.first), other })
     }
 }
 
-impl PartialEq for ScramVerifier {
-    fn eq(&self, other: &ScramVerifier) -> bool {
+impl PartialEq for VerifierKeys {
+    fn eq(&self, other: &VerifierKeys) -> bool {
         use subtle::ConstantTimeEq;
-        let same_keys = self.stored_key.ct_eq(&other.stored_key) & self.server_key.ct_eq(&other.server_key);
-        self.iterations == other.iterations && self.salt == other.salt && bool::from(same_keys)
+        (self.stored_key.ct_eq(&other.stored_key) & self.server_key.ct_eq(&other.server_key)).into()
     }
 }
 
-impl Eq for ScramVerifier {}
+impl Eq for VerifierKeys {}
 
-impl Drop for ScramVerifier {
+impl std::fmt::Debug for VerifierKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VerifierKeys(<redacted>)")
+    }
+}
+
+impl Drop for VerifierKeys {
     fn drop(&mut self) {
         self.stored_key.zeroize();
         self.server_key.zeroize();
@@ -72,23 +92,33 @@ pub struct ScramKeys {
 }
 
 impl ScramKeys {
-    /// Derives the keys. Takes long on purpose.
+    /// Derives the keys from one form of a password. Takes long on purpose.
     ///
     /// # Errors
     ///
     /// [`PasswordError`] when the password cannot be one.
     ///
     /// Source: RFC 5802 §3.
-    pub fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Result<ScramKeys, PasswordError> {
-        let password = prepare_password(password)?;
+    pub fn derive(
+        hash: Hash,
+        password: &str,
+        form: PasswordForm,
+        salt: &[u8],
+        iterations: u32,
+    ) -> Result<ScramKeys, PasswordError> {
+        let forms = PasswordForms::of(password)?;
+        Ok(ScramKeys::of_prepared(hash, forms.get(form), salt, iterations))
+    }
+
+    fn of_prepared(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> ScramKeys {
         let salted = hash.salted(password.as_bytes(), salt, iterations);
-        Ok(ScramKeys {
+        ScramKeys {
             hash,
             salt: salt.to_vec(),
             iterations,
             client_key: hash.hmac(salted.as_bytes(), b"Client Key"),
             server_key: hash.hmac(salted.as_bytes(), b"Server Key"),
-        })
+        }
     }
 
     /// Rebuilds keys that were stored; `None` when a key has the wrong length.
@@ -134,11 +164,14 @@ impl ScramKeys {
         self.server_key.as_bytes()
     }
 
-    /// What a server stores for these keys.
+    /// What a server stores for these keys, where the password has no other form.
     pub fn verifier(&self) -> ScramVerifier {
-        ScramVerifier {
-            iterations: self.iterations,
-            salt: self.salt.clone(),
+        let salt = self.salt.clone();
+        ScramVerifier { iterations: self.iterations, salt, keys: self.verifier_keys(), other: None }
+    }
+
+    fn verifier_keys(&self) -> VerifierKeys {
+        VerifierKeys {
             stored_key: self.hash.digest(self.client_key.as_bytes()).as_bytes().to_vec(),
             server_key: self.server_key.as_bytes().to_vec(),
         }
@@ -169,8 +202,8 @@ impl std::fmt::Debug for ScramKeys {
 /// What a client logs in with.
 #[derive(Clone)]
 pub enum Credential {
-    /// The password itself.
-    Password(zeroize::Zeroizing<String>),
+    /// The password itself, and the form in which it is tried first; the other one is tried once more where it differs.
+    Password(zeroize::Zeroizing<String>, PasswordForm),
     /// Keys kept from an earlier login, and the password for when the server has changed its salt.
     Keys {
         /// The kept keys.
@@ -183,16 +216,44 @@ pub enum Credential {
 impl Credential {
     /// A password.
     pub fn password(password: &str) -> Credential {
-        Credential::Password(zeroize::Zeroizing::new(password.to_owned()))
+        Credential::password_in(PasswordForm::default(), password)
+    }
+
+    /// A password, in the form that the server took before.
+    pub fn password_in(form: PasswordForm, password: &str) -> Credential {
+        Credential::Password(zeroize::Zeroizing::new(password.to_owned()), form)
+    }
+
+    /// Returns what to try once more after a refusal: the other form of the password, if it has one, and the one that
+    /// counts as tried.
+    pub(crate) fn other_form(&self) -> Option<Credential> {
+        let (password, form) = match self {
+            Credential::Password(password, form) => (password, *form),
+            Credential::Keys { password, .. } => (password.as_ref()?, PasswordForm::default()),
+        };
+        let other = match form {
+            PasswordForm::SaslPrep => PasswordForm::Opaque,
+            PasswordForm::Opaque => PasswordForm::SaslPrep,
+        };
+        let has_other = PasswordForms::of(password).is_ok_and(|forms| forms.other.is_some());
+        has_other.then(|| Credential::Password(password.clone(), other))
+    }
+
+    /// The form of the password that is tried.
+    pub(crate) fn form(&self) -> PasswordForm {
+        match self {
+            Credential::Password(_, form) => *form,
+            Credential::Keys { .. } => PasswordForm::default(),
+        }
     }
 
     pub(super) fn keys(&self, hash: Hash, salt: &[u8], iterations: u32) -> Result<ScramKeys, PasswordError> {
         let password = match self {
             Credential::Keys { keys, .. } if keys.fits(hash, salt, iterations) => return Ok(keys.clone()),
             Credential::Keys { password, .. } => password.as_ref().ok_or(PasswordError)?,
-            Credential::Password(password) => password,
+            Credential::Password(password, _) => password,
         };
-        ScramKeys::derive(hash, password, salt, iterations)
+        ScramKeys::derive(hash, password, self.form(), salt, iterations)
     }
 }
 

@@ -30,9 +30,9 @@ mod tests;
 
 pub use channel_binding::{BindingType, ChannelBindings};
 pub use error::{ExchangeError, SaslCondition};
-pub use keys::{ClientKey, Credential, DEFAULT_ITERATIONS, ScramKeys, ScramVerifier};
+pub use keys::{ClientKey, Credential, DEFAULT_ITERATIONS, ScramKeys, ScramVerifier, VerifierKeys};
 pub use offer::{Offer, TlsVersion};
-pub use password::{PasswordError, prepare_password};
+pub use password::{PasswordError, PasswordForm, PasswordForms};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;

@@ -4,9 +4,12 @@
 //! with a made-up salt; [`AwaitClientFinal`] checks the proof. An account that does not exist goes through the same
 //! steps and the same computations, and fails with the same error (attack X11).
 
+use crate::jid::BareJid;
+
 use super::message::{self, BindingFlag, ClientFinal, ClientFirst};
 use super::{
     BindingType, ChannelBindings, ClientKey, Digest, ExchangeError, Mechanism, Offer, ScramVerifier, TlsVersion,
+    VerifierKeys,
 };
 
 /// What the account database says about a name.
@@ -35,13 +38,15 @@ pub struct ServerExchange {
 }
 
 impl ServerExchange {
-    /// Reads the client-first-message. `offer` is what was announced on this connection, `bindings` its facts.
+    /// Reads the client-first-message. `offer` is what was announced on this connection, `bindings` its facts; `domain` is
+    /// the one that accounts belong to.
     ///
     /// # Errors
     ///
     /// [`ExchangeError::BindingStripped`] when the client would have bound the connection but saw no offer to do so,
     /// though we made one: somebody edited it. [`ExchangeError::BindingType`] when flag and mechanism do not fit,
-    /// [`ExchangeError::ForeignAuthzid`] when the client wants to be somebody else.
+    /// [`ExchangeError::ForeignAuthzid`] when the client wants to be somebody else, or names itself by something that is
+    /// not the bare address of the account (RFC 6120 §6.3.8).
     ///
     /// Source: RFC 5802 §5, §6.
     pub fn start(
@@ -49,6 +54,7 @@ impl ServerExchange {
         client_first: &[u8],
         offer: &Offer,
         bindings: &ChannelBindings,
+        domain: &str,
     ) -> Result<ServerExchange, ExchangeError> {
         let first = ClientFirst::parse(client_first)?;
         let data = match (first.flag, mechanism.plus) {
@@ -60,7 +66,7 @@ impl ServerExchange {
             (BindingFlag::None | BindingFlag::NotOffered, false) => &[],
             (BindingFlag::Type(_), false) | (_, true) => return Err(ExchangeError::BindingType),
         };
-        if first.authzid.as_ref().is_some_and(|authzid| *authzid != first.username) {
+        if first.authzid.as_ref().is_some_and(|authzid| !is_account(authzid, &first.username, domain)) {
             return Err(ExchangeError::ForeignAuthzid);
         }
         let mut binding_input = first.gs2_header.as_bytes().to_vec();
@@ -97,7 +103,8 @@ impl ServerExchange {
             Lookup::Unknown { salt, iterations } => {
                 // stand-ins of the right length, so that the same work is done; `exists` is what decides
                 let nobody = hash.hmac(nonce.as_bytes(), &salt).as_bytes().to_vec();
-                (ScramVerifier { iterations, salt, stored_key: nobody.clone(), server_key: nobody }, false)
+                let keys = VerifierKeys { stored_key: nobody.clone(), server_key: nobody };
+                (ScramVerifier { iterations, salt, keys, other: None }, false)
             }
         };
         let nonce = format!("{}{nonce}", self.client_nonce);
@@ -146,10 +153,17 @@ impl AwaitClientFinal {
         let last = ClientFinal::parse(client_final)?;
         let hash = self.mechanism.hash;
         let auth_message = format!("{},{}", self.signed_so_far, last.without_proof);
-        let signature = hash.hmac(&self.verifier.stored_key, auth_message.as_bytes());
-        let client_key = Digest::from_output(&last.proof).xor(signature.as_bytes());
-        let right_proof = hash.digest(client_key.as_bytes()).ct_eq(&self.verifier.stored_key);
-        let server_signature = hash.hmac(&self.verifier.server_key, auth_message.as_bytes());
+        let check = |keys: &VerifierKeys| {
+            let signature = hash.hmac(&keys.stored_key, auth_message.as_bytes());
+            let client_key = Digest::from_output(&last.proof).xor(signature.as_bytes());
+            let is_right = hash.digest(client_key.as_bytes()).ct_eq(&keys.stored_key);
+            (is_right, client_key, hash.hmac(&keys.server_key, auth_message.as_bytes()))
+        };
+        // both are always computed, whether the password has two forms or not: nobody learns which from the time it takes
+        let first = check(&self.verifier.keys);
+        let second = check(self.verifier.other.as_ref().unwrap_or(&self.verifier.keys));
+        let right_proof = first.0 || second.0;
+        let (_, client_key, server_signature) = if first.0 { first } else { second };
         let right_binding = bool::from(last.binding.ct_eq(&self.binding_input));
 
         if last.nonce != self.nonce {
@@ -169,6 +183,13 @@ impl AwaitClientFinal {
     }
 }
 
+/// Whether an authorization identity is the bare address of the account that signs in.
+fn is_account(authzid: &str, username: &str, domain: &str) -> bool {
+    let account = BareJid::from_parts(Some(username), domain);
+    // an address that is written in another way is the same address
+    BareJid::parse(authzid).is_ok_and(|authzid| authzid.localpart().is_some() && Ok(authzid) == account)
+}
+
 /// A finished login.
 #[derive(Debug)]
 pub struct LoggedIn {
@@ -183,13 +204,14 @@ pub struct LoggedIn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sasl::{Hash, ScramKeys};
+    use crate::sasl::{Hash, PasswordForm, ScramKeys};
     use base64::{Engine, engine::general_purpose::STANDARD};
 
     /// The exchange of RFC 5802 §5 or RFC 7677 §3, from the challenge on.
     fn published(hash: Hash, bare: &str, server_first: &str, client_final: &str, server_final: &str) {
         let challenge = message::ServerFirst::parse(server_first.as_bytes()).unwrap();
-        let keys = ScramKeys::derive(hash, "pencil", &challenge.salt, challenge.iterations).unwrap();
+        let keys =
+            ScramKeys::derive(hash, "pencil", PasswordForm::SaslPrep, &challenge.salt, challenge.iterations).unwrap();
         let state = AwaitClientFinal {
             mechanism: Mechanism { hash, plus: false },
             username: "user".into(),
@@ -230,7 +252,7 @@ mod tests {
     fn a_verifier_is_what_its_password_gives() {
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let verifier = ScramVerifier::derive(Hash::Sha256, "pencil", &salt, 4096).unwrap();
-        assert_eq!(STANDARD.encode(&verifier.stored_key), "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=");
-        assert_eq!(STANDARD.encode(&verifier.server_key), "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
+        assert_eq!(STANDARD.encode(&verifier.keys.stored_key), "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=");
+        assert_eq!(STANDARD.encode(&verifier.keys.server_key), "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
     }
 }

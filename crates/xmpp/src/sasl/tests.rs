@@ -6,6 +6,8 @@ use super::server::{LoggedIn, Lookup, ServerExchange};
 use super::*;
 
 const SALT: &[u8; 16] = b"sixteen bytes !!";
+/// The domain of the accounts.
+const DOMAIN: &str = "example.org";
 /// The least that a client accepts: fast tests.
 const ITERATIONS: u32 = 4096;
 
@@ -57,8 +59,13 @@ impl Login {
             &self.client_bindings,
             Some(self.client_tls),
         );
-        let server =
-            ServerExchange::start(selection.mechanism, first.as_bytes(), &self.server_made, &self.server_bindings)?;
+        let server = ServerExchange::start(
+            selection.mechanism,
+            first.as_bytes(),
+            &self.server_made,
+            &self.server_bindings,
+            DOMAIN,
+        )?;
         assert_eq!(server.username(), "alice");
         let lookup = if self.exists {
             let hash = selection.mechanism.hash;
@@ -99,7 +106,7 @@ fn the_strongest_is_chosen() {
 
 #[test]
 fn kept_keys_log_in_without_the_password() {
-    let keys = ScramKeys::derive(Hash::Sha256, "correct horse", SALT, ITERATIONS).unwrap();
+    let keys = ScramKeys::derive(Hash::Sha256, "correct horse", PasswordForm::SaslPrep, SALT, ITERATIONS).unwrap();
     let stored = ScramKeys::from_parts(Hash::Sha256, SALT, ITERATIONS, keys.client_key(), keys.server_key()).unwrap();
     let credential = Credential::Keys { keys: stored, password: None };
     assert!(credential.keys(Hash::Sha256, SALT, ITERATIONS).is_ok());
@@ -111,7 +118,7 @@ fn kept_keys_log_in_without_the_password() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let keys = ScramKeys::derive(Hash::Sha1, "correct horse", SALT, ITERATIONS).unwrap();
+    let keys = ScramKeys::derive(Hash::Sha1, "correct horse", PasswordForm::SaslPrep, SALT, ITERATIONS).unwrap();
     let printed = format!("{keys:?} {:?} {:?}", keys.verifier(), Credential::password("correct horse"));
     assert!(!printed.contains("horse") && !printed.contains("115"), "{printed}");
 }
@@ -222,7 +229,7 @@ fn flag_and_mechanism_must_fit() {
     let offer = Offer::for_connection(&Hash::ALL, &bindings(1, 2));
     let start = |plus, first: &str| {
         let mechanism = Mechanism { hash: Hash::Sha256, plus };
-        ServerExchange::start(mechanism, first.as_bytes(), &offer, &bindings(1, 2)).unwrap_err()
+        ServerExchange::start(mechanism, first.as_bytes(), &offer, &bindings(1, 2), DOMAIN).unwrap_err()
     };
     assert_eq!(start(true, "n,,n=alice,r=x"), ExchangeError::BindingType);
     assert_eq!(start(true, "y,,n=alice,r=x"), ExchangeError::BindingType);
@@ -232,12 +239,60 @@ fn flag_and_mechanism_must_fit() {
     assert_eq!(start(false, "n,a=bob,n=alice,r=x"), ExchangeError::ForeignAuthzid);
 }
 
+/// RFC 6120 §6.3.8: the authorization identity is a bare address, here the own one, however it is written.
 #[test]
 fn an_authzid_that_names_oneself_is_allowed() {
     let offer = Offer::for_connection(&Hash::ALL, &ChannelBindings::default());
     let mechanism = Mechanism { hash: Hash::Sha256, plus: false };
-    let start = ServerExchange::start(mechanism, b"y,a=alice,n=alice,r=x", &offer, &ChannelBindings::default());
-    assert_eq!(start.unwrap().username(), "alice");
+    let start = |authzid: &str, name: &str| {
+        let first = format!("y,a={authzid},n={name},r=x");
+        ServerExchange::start(mechanism, first.as_bytes(), &offer, &ChannelBindings::default(), DOMAIN)
+    };
+    for (authzid, name) in
+        [("alice@example.org", "alice"), ("ALICE@Example.Org", "alice"), ("alice@example.org", "ALICE")]
+    {
+        assert!(start(authzid, name).is_ok(), "{authzid}");
+    }
+    for authzid in ["alice", "bob@example.org", "alice@example.net", "example.org", "alice@example.org/x", "a b@c"] {
+        assert_eq!(start(authzid, "alice").unwrap_err(), ExchangeError::ForeignAuthzid, "{authzid}");
+    }
+}
+
+/// Whichever way a client prepares the password, it signs in, and the server proves itself by the same form.
+#[test]
+fn each_form_of_a_password_signs_in_and_is_answered_with_its_own_key() {
+    const PASSWORD: &str = "\u{fb01}sh and \u{2168} chips";
+    let offer = Offer::for_connection(&Hash::ALL, &ChannelBindings::default());
+    for hash in Hash::ALL {
+        let mechanism = Mechanism { hash, plus: false };
+        let verifier = ScramVerifier::derive(hash, PASSWORD, SALT, ITERATIONS).unwrap();
+        assert!(verifier.other.is_some());
+        let old = ScramVerifier { keys: verifier.other.clone().unwrap(), other: None, ..verifier.clone() };
+        let login = |verifier: &ScramVerifier, password: &str, form: PasswordForm| {
+            let selection = Selection {
+                mechanism,
+                binding: Binding::NotOffered,
+                types_announced: false,
+                offer_must_be_proven: false,
+            };
+            let none = ChannelBindings::default();
+            let (client, first) = ClientExchange::start(&selection, "alice", "nonce", &offer, &none, None);
+            let server = ServerExchange::start(mechanism, first.as_bytes(), &offer, &none, DOMAIN).unwrap();
+            let (server, challenge) = server.challenge(Lookup::Known(verifier.clone()), "more", &offer, None);
+            let credential = Credential::password_in(form, password);
+            let (client, proof) = client.handle_server_first(challenge.as_bytes(), &credential).unwrap();
+            let done = server.handle_client_final(proof.as_bytes())?;
+            client.handle_server_final(done.server_final.as_bytes())
+        };
+        let forms = [PasswordForm::SaslPrep, PasswordForm::Opaque];
+        for form in forms {
+            assert!(login(&verifier, PASSWORD, form).is_ok(), "{form:?}");
+            assert_eq!(login(&verifier, "another", form).unwrap_err(), ExchangeError::Proof);
+        }
+        // an account that was made before there were two
+        assert_eq!(login(&old, PASSWORD, forms[0]).unwrap_err(), ExchangeError::Proof);
+        assert!(login(&old, PASSWORD, forms[1]).is_ok());
+    }
 }
 
 #[test]
@@ -295,8 +350,13 @@ fn x11_a_replayed_proof_is_refused() {
             &login.client_bindings,
             Some(TlsVersion::Tls13),
         );
-        let server =
-            ServerExchange::start(selection.mechanism, first.as_bytes(), &login.server_made, &login.server_bindings);
+        let server = ServerExchange::start(
+            selection.mechanism,
+            first.as_bytes(),
+            &login.server_made,
+            &login.server_bindings,
+            DOMAIN,
+        );
         let verifier = ScramVerifier::derive(Hash::Sha256, "correct horse", SALT, ITERATIONS).unwrap();
         let (server, challenge) = server.unwrap().challenge(
             Lookup::Known(verifier),

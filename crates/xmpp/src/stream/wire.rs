@@ -195,9 +195,16 @@ impl Wire {
         id
     }
 
-    /// A new stream on the same connection, after TLS or SASL (RFC 6120 §4.3.3).
+    /// A new stream on the same connection, after TLS (RFC 6120 §4.3.3).
     pub(super) fn restart(&mut self) {
         self.scanner.restart();
+        self.header_sent = false;
+    }
+
+    /// A new stream after SASL. Some clients (go-xmpp) send a blank in front of its header; inside TLS nobody else can have
+    /// put it there, and it says nothing.
+    pub(super) fn restart_after_login(&mut self) {
+        self.scanner.restart_behind_space();
         self.header_sent = false;
     }
 

@@ -42,6 +42,8 @@ pub struct StreamScanner {
     buffer: BytesMut,
     /// The opening tag as it came, once it came.
     header: Option<Box<Header>>,
+    /// White space in front of the next header says nothing.
+    skips_space: bool,
     state: State,
     /// Bytes that the slow way has taken in of an element that is not complete.
     taken_in: usize,
@@ -71,7 +73,7 @@ impl StreamScanner {
     /// Makes a scanner for a new stream.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, buffer: BytesMut::new(), header: None, state: State::Idle, taken_in: 0 }
+        Self { limits, buffer: BytesMut::new(), header: None, skips_space: false, state: State::Idle, taken_in: 0 }
     }
 
     /// Takes bytes from the peer.
@@ -87,7 +89,14 @@ impl StreamScanner {
     /// Forgets the stream: a new header follows (after TLS or SASL, RFC 6120 §4.3.3). Buffered bytes are kept.
     pub fn restart(&mut self) {
         self.header = None;
+        self.skips_space = false;
         self.state = State::Idle;
+    }
+
+    /// As [`StreamScanner::restart`], and forgets white space in front of the new header, whenever it arrives.
+    pub fn restart_behind_space(&mut self) {
+        self.restart();
+        self.skips_space = true;
     }
 
     /// Tells whether bytes wait that no token has covered.
@@ -212,6 +221,9 @@ impl StreamScanner {
     }
 
     fn poll_header(&mut self) -> Result<Option<Token>, XmlError> {
+        if self.skips_space {
+            self.drop_space();
+        }
         let Some(end) = opening_tag_end(&self.buffer) else {
             // What cannot be the start of a header must not wait for more bytes.
             let odd = self.buffer.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| *b != b'<');

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::jid::Jid;
 use crate::sasl::select::{Policy, SelectError};
-use crate::sasl::{ClientKey, Credential, ExchangeError, Hash, Mechanism, SaslCondition, ScramKeys};
+use crate::sasl::{ClientKey, Credential, ExchangeError, Hash, Mechanism, PasswordForm, SaslCondition, ScramKeys};
 use crate::stanza::StanzaError;
 use crate::stream::Ending;
 use crate::stream::header::prepared;
@@ -168,6 +168,8 @@ pub enum InitiatorEvent {
     Authenticated {
         /// What the password gives with this server's salt.
         keys: ScramKeys,
+        /// The form of the password that the server took: the one to try first from now on.
+        form: PasswordForm,
     },
     /// The login failed. Where the server refused, `login` may be called again; else the stream is ending.
     LoginFailed(LoginError),

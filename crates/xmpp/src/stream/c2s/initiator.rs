@@ -61,6 +61,8 @@ pub struct Initiator {
     pub(super) features: Features,
     /// What to log in with; forgotten once it has served.
     pub(super) login: Option<(String, Credential)>,
+    /// The other form of the password has not been tried.
+    pub(super) tries_other_form: bool,
     jid: Option<Jid>,
     /// Whether the server acknowledges.
     acks: bool,
@@ -87,6 +89,7 @@ impl Initiator {
             state: State::AwaitHeader(stage),
             features: Features::default(),
             login,
+            tries_other_form: true,
             jid: None,
             acks: false,
             unacked: Unacked::new(),

@@ -19,6 +19,7 @@ impl Initiator {
             return None;
         }
         self.login = Some((username.to_owned(), credential));
+        self.tries_other_form = true;
         self.start_login()
     }
 
@@ -95,9 +96,12 @@ impl Initiator {
             self.config.policy.refused = self.config.policy.refused.with(binding);
             return self.start_login();
         }
-        self.login = None;
         let children = || frame.root().children().filter(|child| child.ns() == ns::SASL);
         let condition = children().find_map(|child| SaslCondition::parse(child.name()));
+        if condition == Some(SaslCondition::NotAuthorized) && first.is_none() && self.take_other_form() {
+            return self.start_login();
+        }
+        self.login = None;
         let text = children().find(|child| child.name() == "text").map(|text| text.text().into_owned());
         Some(InitiatorEvent::LoginFailed(LoginError::Refused {
             condition: condition.unwrap_or(SaslCondition::NotAuthorized),
@@ -105,11 +109,22 @@ impl Initiator {
         }))
     }
 
+    /// Turns to the other form of the password, where it has one that was not tried.
+    fn take_other_form(&mut self) -> bool {
+        if !std::mem::take(&mut self.tries_other_form) {
+            return false;
+        }
+        let Some((_, credential)) = &mut self.login else { return false };
+        let Some(other) = credential.other_form() else { return false };
+        *credential = other;
+        true
+    }
+
     fn logged_in(&mut self, keys: ScramKeys) -> InitiatorEvent {
-        self.login = None;
-        self.wire.restart();
+        let form = self.login.take().map(|(_, credential)| credential.form()).unwrap_or_default();
+        self.wire.restart_after_login();
         self.open(Stage::Authenticated);
-        InitiatorEvent::Authenticated { keys }
+        InitiatorEvent::Authenticated { keys, form }
     }
 
     /// Nothing more is said to a server that we do not trust.

@@ -78,7 +78,7 @@ impl Responder {
                     STANDARD.encode(done.server_final)
                 ));
                 self.wire.set_limits(self.config.limits);
-                self.wire.restart();
+                self.wire.restart_after_login();
                 self.state = State::AwaitHeader(Stage::Authenticated);
                 self.forget_login();
                 Ok(ResponderEvent::Authenticated { username: done.username, client_key: done.client_key })
@@ -112,8 +112,9 @@ impl Responder {
     }
 
     fn start_exchange(&mut self, mechanism: Mechanism, first: &[u8]) -> Result<ResponderEvent, SaslCondition> {
-        let exchange = ServerExchange::start(mechanism, first, &self.offer(), &self.bindings())
-            .map_err(|error: ExchangeError| SaslCondition::from(&error))?;
+        let exchange =
+            ServerExchange::start(mechanism, first, &self.offer(), &self.bindings(), self.domain().unwrap_or_default())
+                .map_err(|error: ExchangeError| SaslCondition::from(&error))?;
         let username = exchange.username().to_owned();
         self.username = Some(username.clone());
         self.state = State::AwaitCredentials(Box::new(exchange));

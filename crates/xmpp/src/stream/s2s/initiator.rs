@@ -321,7 +321,7 @@ impl Initiator {
             State::AwaitProceed => Err(Misbehaviour::TlsRefused.into()),
             State::AwaitExternal if frame.is("success", ns::SASL) => {
                 self.authenticated = true;
-                self.wire.restart();
+                self.wire.restart_after_login();
                 self.open();
                 Ok(None)
             }

@@ -387,7 +387,7 @@ impl Responder {
         }
         self.wire.write("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
         self.wire.set_limits(self.config.limits);
-        self.wire.restart();
+        self.wire.restart_after_login();
         self.authenticated = Some(domain.clone());
         self.state = State::AwaitHeader;
         Ok(Some(ResponderEvent::Authenticated { domain }))

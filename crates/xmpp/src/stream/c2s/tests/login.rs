@@ -1,6 +1,7 @@
 //! From the first byte to the first stanza.
 
 use super::*;
+use crate::sasl::PasswordForm;
 use crate::sasl::SaslCondition;
 use crate::stanza::{Condition, StanzaError};
 
@@ -234,4 +235,44 @@ fn stanzas_sent_before_the_closing_tag_arrive() {
     pair.server.close();
     pair.run();
     assert!(pair.log.server.contains(&"stanza last words".to_owned()), "{:?}", pair.log.server);
+}
+
+/// go-xmpp sends a blank between the end of SASL and its next header, and other servers take it.
+#[test]
+fn white_space_between_login_and_the_next_header_is_forgotten() {
+    for space in [" ", " \r\n\t "] {
+        let mut pair = Pair::new(Transport::Plain);
+        pair.space = space;
+        pair.to_client = |bytes| bytes.replace("</success>", "</success> \n ");
+        pair.run();
+        assert_eq!(pair.log.client.last().unwrap(), "ready alice@example.org/phone true");
+    }
+    let mut pair = Pair::new(Transport::Plain);
+    pair.space = " x ";
+    pair.run();
+    assert!(pair.ended.1.is_some(), "only white space");
+}
+
+/// An account whose verifier knows one form of the password only: the first try fails, the second does not, and the
+/// caller learns which form to try first from now on.
+#[test]
+fn the_other_form_of_a_password_is_tried_once_more() {
+    const LIGATURE: &str = "\u{fb01}sh and chips";
+    let run = |password: &str, form: PasswordForm| {
+        let mut config = client_config();
+        let credential = Credential::password_in(form, password);
+        config.purpose = Purpose::Login { username: "alice".into(), credential };
+        let mut pair = Pair::with(responder(Transport::Tls(facts())), config, Transport::Tls(facts()));
+        for (hash, verifier) in &mut pair.verifiers {
+            *verifier = ScramVerifier::derive(*hash, LIGATURE, b"sixteen bytes !!", 4096).unwrap();
+            verifier.keys = verifier.other.take().expect("it has another form"); // as it was made before there were two
+        }
+        pair.run();
+        let tries = pair.log.server.iter().filter(|line| line.starts_with("authenticate ")).count();
+        (tries, pair.log.client.iter().any(|line| line.starts_with("ready")), pair.taken)
+    };
+    assert_eq!(run(LIGATURE, PasswordForm::SaslPrep), (2, true, Some(PasswordForm::Opaque)));
+    assert_eq!(run(LIGATURE, PasswordForm::Opaque), (1, true, Some(PasswordForm::Opaque)));
+    assert_eq!(run("wrong", PasswordForm::SaslPrep), (1, false, None), "it has one form, so there is one try");
+    assert_eq!(run("\u{fb01}sh", PasswordForm::SaslPrep), (2, false, None), "and never a third");
 }

@@ -61,9 +61,13 @@ struct Pair {
     random: u64,
     /// What the network does to the bytes towards the client.
     to_client: fn(String) -> String,
+    /// What the client sends in front of each header after its login.
+    space: &'static str,
     /// The connection that the client believes to have, if another than the server has.
     client_facts: TlsFacts,
     ended: (Option<Ending>, Option<Ending>),
+    /// The form of the password that the server took.
+    taken: Option<crate::sasl::PasswordForm>,
 }
 
 impl Pair {
@@ -80,6 +84,8 @@ impl Pair {
             verifiers: Hash::ALL.into_iter().map(|hash| (hash, verifier(hash))).collect(),
             random: 1,
             to_client: |bytes| bytes,
+            space: "",
+            taken: None,
             client_facts: facts(),
             ended: (None, None),
         }
@@ -97,6 +103,9 @@ impl Pair {
             let mut moved = self.client_events();
             if let Some(bytes) = self.client.poll_output() {
                 moved = true;
+                let is_logged_in = self.log.server.iter().any(|line| line == "authenticated alice");
+                let space = if is_logged_in && bytes.starts_with(b"<?xml") { self.space } else { "" };
+                let bytes = [space.as_bytes(), &bytes].concat();
                 self.deliver(&bytes, |pair, part| {
                     pair.server.handle_bytes(part);
                     pair.server_events();
@@ -185,7 +194,10 @@ impl Pair {
                 }
                 InitiatorEvent::ReadyToRegister => "ready to register".into(),
                 InitiatorEvent::PreAuthIq(iq) => format!("pre-auth {}", iq.attr("type").unwrap()),
-                InitiatorEvent::Authenticated { keys } => format!("authenticated {}", keys.hash().name()),
+                InitiatorEvent::Authenticated { keys, form } => {
+                    self.taken = Some(form);
+                    format!("authenticated {}", keys.hash().name())
+                }
                 InitiatorEvent::LoginFailed(error) => format!("login failed {error}"),
                 InitiatorEvent::BindFailed(error) => format!("bind failed {}", error.unwrap()),
                 InitiatorEvent::Ready { jid, acks } => format!("ready {} {acks}", jid.as_str()),
