@@ -128,6 +128,34 @@ fn c04_a_store_that_was_put_back_becomes_a_new_device() {
     assert_no_key_was_used_twice(&world);
 }
 
+/// The whole profile was put back, store and key file: nothing on that machine knows, and still no key is used twice.
+#[test]
+fn c23_a_profile_that_was_put_back_as_a_whole_becomes_a_new_device() {
+    for starts in [1, 6] {
+        let (mut world, alice, bob) = World::alice_and_bob(56);
+        world.say(alice, "bob", "hello");
+        world.say(bob, "alice", "hello");
+        let old = world.people[bob].snapshot();
+        for number in 0..starts {
+            world.kill_person(bob);
+            world.start_person(bob);
+            world.settle();
+            world.say(bob, "alice", &format!("{number}"));
+        }
+        world.kill_person(bob);
+        world.people[bob].put_back(old);
+        world.start_person(bob);
+        world.settle();
+        for text in ["one", "two", "three"] {
+            world.say(bob, "alice", text);
+        }
+        assert_eq!(world.received(alice).last_chunk(), Some(&["one", "two", "three"].map(str::to_owned)));
+        world.say(alice, "bob", "so it is you");
+        assert_eq!(world.received(bob).last().map(String::as_str), Some("so it is you"));
+        assert_no_key_was_used_twice(&world);
+    }
+}
+
 /// Makes a disk that holds these rows and nothing else.
 fn put_back(rows: &[store::backend::Row]) -> store::backend::memory::MemoryBackend {
     use store::backend::{Backend, Batch, Change};

@@ -491,4 +491,41 @@ pub struct Status {
     pub requests_count: u64,
     /// Contacts.
     pub contacts_count: u64,
+    /// Whether the own server keeps what shows that this profile was put back to an older state.
+    pub witness: WitnessState,
+}
+
+/// What the own server does with the witness of this device (security-design §3.5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WitnessState {
+    /// It was not asked yet.
+    #[default]
+    Unknown,
+    /// It keeps it.
+    Kept,
+    /// It refuses to keep it for us alone.
+    Refused,
+    /// It did not answer in time.
+    Silent,
+}
+
+impl WitnessState {
+    /// The state as it is stored.
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            Self::Unknown => 0,
+            Self::Kept => 1,
+            Self::Refused => 2,
+            Self::Silent => 3,
+        }
+    }
+
+    pub(crate) fn from_code(code: u32) -> Self {
+        match code {
+            1 => Self::Kept,
+            2 => Self::Refused,
+            3 => Self::Silent,
+            _ => Self::Unknown,
+        }
+    }
 }

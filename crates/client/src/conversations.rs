@@ -222,6 +222,7 @@ impl Engine {
             unread_count: 0,
             requests_count: 0,
             contacts_count: 0,
+            witness: self.witness_state().await.map_err(|_| CommandError::Store(store::StoreError::Altered))?,
         };
         let Ok(own) = self.own() else { return Ok(status) };
         let owner = tables::owner(&own, &[]);

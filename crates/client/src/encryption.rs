@@ -7,6 +7,7 @@ use crypto::omemo::{Legacy, Omemo2, Profile, ReplyDue, SessionSet};
 use xep::omemo::Version;
 use xep::omemo::client::{Recipient, Recipients, Said, SealError, Sealed, Sealer, seal, seal_empty, seal_reply};
 use xep::sce::{Envelope, recipients_hash};
+use xep::witness::Witnesses;
 use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 use xmpp::xml::Element;
@@ -68,6 +69,11 @@ impl Targets {
         self.omemo2.iter().map(|t| (&t.who, &t.row)).chain(self.legacy.iter().map(|t| (&t.who, &t.row)))
     }
 
+    /// The devices of one person that understand an envelope.
+    fn of<'a>(&'a self, who: &'a BareJid) -> impl Iterator<Item = &'a PeerDeviceRow> {
+        self.omemo2.iter().filter(move |target| target.who == *who).map(|target| &target.row)
+    }
+
     fn recipients(&mut self) -> Recipients<'_> {
         Recipients {
             omemo2: self.omemo2.iter_mut().map(recipient).collect(),
@@ -102,6 +108,9 @@ impl Engine {
             }
             Readiness::Ready(mut targets) => {
                 for row in &waiting {
+                    if !self.may_seal_for(targets.devices().count()) {
+                        break; // all that waits is looked at again when the next witness is out
+                    }
                     self.seal_waiting(who, row, &mut targets).await?;
                 }
             }
@@ -260,7 +269,8 @@ impl Engine {
         if token.is_some() {
             words.content.extend(self.introduction().await?);
         }
-        let sealed = match self.seal_words(&own, who, &words, targets) {
+        let witnesses = self.witnesses_for(&contact, targets.of(who)).await?;
+        let sealed = match self.seal_words(&own, who, &words, &witnesses, targets) {
             Ok(sealed) => sealed,
             Err(SealError::Envelope(_) | SealError::TooLarge) => {
                 return self.give_up(who, waiting, Failure::FileTooLarge).await;
@@ -270,10 +280,14 @@ impl Engine {
         let mut tx = self.store.transaction();
         for target in &mut targets.omemo2 {
             self.put_sessions(&mut tx, &target.who, target.row.id, &target.sessions)?;
-            if !target.row.used_omemo2 {
+            let returned = target.who == *who && !std::mem::take(&mut target.row.witness_due).is_empty();
+            if returned || !target.row.used_omemo2 {
                 target.row.used_omemo2 = true;
                 self.put_device_row(&mut tx, &target.row)?;
             }
+        }
+        if targets.omemo2.iter().any(|target| target.who == *who) {
+            self.put_witness_told(&mut tx, &mut contact, &witnesses).await?;
         }
         for target in &targets.legacy {
             self.put_sessions(&mut tx, &target.who, target.row.id, &target.sessions)?;
@@ -317,6 +331,7 @@ impl Engine {
         own: &BareJid,
         who: &BareJid,
         words: &Words,
+        witnesses: &Witnesses,
         targets: &mut Targets,
     ) -> Result<Sealed, SealError> {
         let device = self.device.as_ref().ok_or(SealError::NoRecipients)?;
@@ -325,6 +340,7 @@ impl Engine {
             to: who.clone(),
             time: words.written,
             recipients_hash: Some(recipients_hash(targets.devices().map(|(of, row)| (of, row.id)))),
+            witnesses: witnesses.clone(),
             content: words.content.clone(),
         };
         let sealer = Sealer { device, now: self.now_secs(), random: &*self.env.random };
@@ -364,7 +380,7 @@ impl Engine {
         device: u32,
         reply: Option<&ReplyDue>,
     ) -> Result<(), EngineError> {
-        if !self.fetches.own_device_checked {
+        if !self.may_seal_for(1) {
             return Ok(()); // the other side repeats its question with its next message
         }
         let mut sessions = self.sessions::<P>(who, device).await?;

@@ -71,6 +71,7 @@ mod testing;
 mod tests;
 mod transfers;
 mod trust;
+mod witness;
 
 pub use command::{Command, Reply};
 pub use engine::Engine;

@@ -27,6 +27,8 @@ const REFUSALS_MAX: u32 = 2;
 pub(crate) struct Kept {
     seq: u64,
     frame: Frame,
+    /// How many devices it is encrypted for.
+    devices: usize,
 }
 
 impl Engine {
@@ -52,12 +54,13 @@ impl Engine {
             refused_count: 0,
         };
         tables::save(tx, &tables::OUTBOX.seq(&owner, seq), &row);
-        Ok(Kept { seq, frame: Frame::from_element(&message, xmpp::ns::CLIENT) })
+        let devices = sealed.parts().iter().map(|part| part.keys.len()).sum();
+        Ok(Kept { seq, frame: Frame::from_element(&message, xmpp::ns::CLIENT), devices })
     }
 
     /// Sends what has been committed, or lets it wait for its turn.
     pub(crate) fn release(&mut self, kept: Kept) {
-        self.count_sending_step();
+        self.count_sending_steps(kept.devices);
         self.outbox_open.insert(kept.seq);
         if self.outbox_careful && !self.outbox_sent.is_empty() {
             return;

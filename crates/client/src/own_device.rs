@@ -164,10 +164,11 @@ impl Engine {
             self.ask("get", Some(own.as_ref()), request.to_element().0, Question::OwnBundle { version });
             self.fetches.own_bundles_open += 1;
         }
+        self.ask_for_witness();
     }
 
     /// The keys in this store are the right ones: from here on they are published, listed and used.
-    async fn own_device_is_checked(&mut self) -> Result<(), EngineError> {
+    pub(crate) async fn own_device_is_checked(&mut self) -> Result<(), EngineError> {
         self.fetches.own_device_checked = true;
         self.maintain_device(!self.is_catching_up()).await?;
         self.note_session_works();
@@ -282,11 +283,7 @@ impl Engine {
             _ if matches!(answer, Answer::Lost) => {}
             _ => self.note_publish_due().await?,
         }
-        if self.fetches.own_device_checked {
-            return Ok(()); // the other answer came after the device had been renewed
-        }
-        self.fetches.own_bundles_open = self.fetches.own_bundles_open.saturating_sub(1);
-        if self.fetches.own_bundles_open == 0 { self.own_device_is_checked().await } else { Ok(()) }
+        self.own_check_answered()
     }
 
     pub(crate) async fn note_publish_due(&mut self) -> Result<(), EngineError> {

@@ -19,6 +19,8 @@ pub(crate) const CONTACT: Table = Table::new("client.contact");
 pub(crate) const DEVICE_LIST: Table = Table::new("client.device_list");
 /// The devices of a person, by account and person; named by device id.
 pub(crate) const PEER_DEVICE: Table = Table::new("client.peer_device");
+/// What the newest witness of this device says (security-design §3.5), by account.
+pub(crate) const WITNESS: Table = Table::new("client.witness");
 /// Sessions with the devices of a person, by account and person; named by version and device id.
 pub(crate) const SESSION: Table = Table::new("client.session");
 /// Messages in order, by account and contact.
@@ -191,6 +193,25 @@ pub(crate) struct DeviceRow {
     pub(crate) published_ms: i64,
 }
 
+/// The newest witness of this device.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(crate) struct WitnessRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    /// The generation that it tells, and what was drawn for it.
+    #[prost(uint64, tag = "2")]
+    pub(crate) generation: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) mark: Vec<u8>,
+    /// As it is given to others.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) sealed: Vec<u8>,
+    /// What the own server did with it: [`crate::command::WitnessState::code`].
+    #[prost(uint32, tag = "5")]
+    pub(crate) state: u32,
+}
+
 /// Somebody.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
@@ -245,6 +266,9 @@ pub(crate) struct ContactRow {
     /// Those of which the user has not been told yet, because their device is being looked up.
     #[prost(uint64, tag = "20")]
     pub(crate) held_untold_count: u64,
+    /// The mark of the witness of ours that they were told last.
+    #[prost(bytes = "vec", tag = "31")]
+    pub(crate) witness_told: Vec<u8>,
 }
 
 /// When device lists were seen.
@@ -315,6 +339,11 @@ pub(crate) struct PeerDeviceRow {
     /// Whether it came after the first sight of a person who was never compared, and nobody has confirmed it.
     #[prost(bool, tag = "18")]
     pub(crate) unconfirmed: bool,
+    /// The newest witness that it gave us to keep, and the one before, as long as that is to go back.
+    #[prost(bytes = "vec", tag = "31")]
+    pub(crate) witness: Vec<u8>,
+    #[prost(bytes = "vec", tag = "32")]
+    pub(crate) witness_due: Vec<u8>,
 }
 
 /// The sessions with a device under one version.

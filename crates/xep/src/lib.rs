@@ -51,6 +51,7 @@ pub mod sid;
 pub mod trust;
 pub mod upload;
 pub mod uri;
+pub mod witness;
 
 pub use claim::{Claim, Status};
 pub use fault::Malformed;

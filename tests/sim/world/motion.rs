@@ -166,7 +166,11 @@ impl World {
                 self.people[person].saved.push(file);
                 self.with_engine(person, |engine| block_on(engine.handle_saved(id, true)));
             }
-            Output::AdvanceGeneration => self.people[person].advance_generation(),
+            Output::AdvanceGeneration => {
+                if self.people[person].advance_generation() {
+                    self.with_engine(person, |engine| block_on(engine.handle_generation()));
+                }
+            }
             other => panic!("an output that the simulation does not know: {other:?}"),
         }
     }

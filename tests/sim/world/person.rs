@@ -9,6 +9,7 @@ use client::{Engine, Environment, Event};
 use crypto::random::SeededRandom;
 use crypto::seal::{InstanceId, KeyFile, MasterKey};
 use store::backend::memory::MemoryBackend;
+use store::backend::{Backend as _, Batch, Change, Row};
 use store::{Continuity, Store, StoreError, block_on};
 use xmpp::time::Clock;
 
@@ -93,6 +94,19 @@ impl Person {
         })
     }
 
+    /// Copies the whole profile: the disk, and what the key file says.
+    pub(crate) fn snapshot(&self) -> (Vec<Row>, u64) {
+        (self.disk.raw_rows(), self.generation)
+    }
+
+    /// Puts a whole profile back; the program does not run.
+    pub(crate) fn put_back(&mut self, (rows, generation): (Vec<Row>, u64)) {
+        self.disk = MemoryBackend::new();
+        let changes = rows.into_iter().map(Change::Put).collect();
+        block_on(self.disk.commit(Batch { changes, ..Batch::default() })).expect("an empty disk takes rows");
+        self.generation = generation;
+    }
+
     /// The program dies.
     pub(crate) fn stop(&mut self) {
         self.engine = None;
@@ -101,12 +115,10 @@ impl Person {
     }
 
     /// Writes the next generation: to the key file, then to the store.
-    pub(crate) fn advance_generation(&mut self) {
+    /// A store that is one behind is found so at the next start, and that is allowed; but nothing is sealed then.
+    pub(crate) fn advance_generation(&mut self) -> bool {
         self.generation += 1;
-        if let Some(store) = &self.store {
-            // a store that is one behind is found so at the next start, and that is allowed
-            let _ = block_on(store.set_generation(self.generation));
-        }
+        self.store.as_ref().is_some_and(|store| block_on(store.set_generation(self.generation)).is_ok())
     }
 
     /// Finds how an earlier command of this start ended.

@@ -1,6 +1,6 @@
 //! From the engine's values to those of [`super`].
 
-use client::command::{Number, Outcome, Queued, Reply, Status};
+use client::command::{Number, Outcome, Queued, Reply, Status, WitnessState};
 use client::display::address_warnings;
 use client::event::{
     AccountState, Contact, Content, Device, DeviceState, Direction, FileOffer, FileState, Message, MessageState,
@@ -253,5 +253,12 @@ fn status_view(status: &Status) -> StatusView {
         unread_count: status.unread_count,
         requests_count: status.requests_count,
         contacts_count: status.contacts_count,
+        witness: match status.witness {
+            WitnessState::Unknown => "unknown",
+            WitnessState::Kept => "kept",
+            WitnessState::Refused => "refused",
+            WitnessState::Silent => "silent",
+        }
+        .to_owned(),
     }
 }

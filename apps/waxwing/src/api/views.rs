@@ -172,6 +172,9 @@ pub struct StatusView {
     pub requests_count: u64,
     /// Contacts.
     pub contacts_count: u64,
+    /// Whether the server keeps what shows that this profile was put back from a backup: `kept`, `refused`, `silent`, or
+    /// `unknown` before it was asked.
+    pub witness: String,
 }
 
 macro_rules! redacted {

@@ -184,7 +184,10 @@ impl Shell {
             Output::Http(request) => self.begin_request(request).await,
             Output::SaveFile(file) => self.save(file).await,
             Output::AdvanceGeneration => {
+                // What cannot be counted is not sealed either, so nothing more is sent on this connection.
                 if let Err(error) = self.generation.advance().await {
+                    self.trouble(&error.to_string());
+                } else if let Err(error) = self.engine.handle_generation().await {
                     self.trouble(&error.to_string());
                 }
             }

@@ -297,6 +297,7 @@ impl Engine {
             self.question_lost(question);
         }
         self.fetches.forget_session();
+        self.witnessing.forget_session();
         self.outbox_sent.clear();
     }
 

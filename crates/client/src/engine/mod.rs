@@ -31,9 +31,7 @@ use crate::migrations::MIGRATIONS;
 use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output, SaveId};
 use crate::own_device::Publishing;
 use crate::transfers::Transfers;
-
-/// Sending steps after which the next generation is due: half of what is allowed, because writing it takes time.
-const STEPS_PER_GENERATION: u32 = 128;
+use crate::witness::Witnessing;
 
 /// Whether a store is the one that its key file was last used with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +64,10 @@ pub struct Engine {
     events: VecDeque<Event>,
     next_request: u64,
     next_http: u64,
-    sending_steps: u32,
     /// The day on which the own keys were last looked after.
     pub(crate) maintained_day: Option<i64>,
     pub(crate) publishing: Publishing,
+    pub(crate) witnessing: Witnessing,
     /// The rows of the outbox: what the server has not acknowledged.
     pub(crate) outbox_open: BTreeSet<u64>,
     /// Those of them that have been sent on this connection.
@@ -105,9 +103,9 @@ impl Engine {
             events: VecDeque::new(),
             next_request: 1,
             next_http: 1,
-            sending_steps: 0,
             maintained_day: None,
             publishing: Publishing::default(),
+            witnessing: Witnessing::default(),
             outbox_open: BTreeSet::new(),
             outbox_sent: BTreeSet::new(),
             outbox_careful: false,
@@ -322,15 +320,6 @@ impl Engine {
 
     pub(crate) fn after(&self, wait: Duration) -> Timestamp {
         self.now() + wait
-    }
-
-    /// Counts a step that moved a ratchet forward (security-design §3.5).
-    pub(crate) fn count_sending_step(&mut self) {
-        self.sending_steps += 1;
-        if self.sending_steps >= STEPS_PER_GENERATION {
-            self.sending_steps = 0;
-            self.output(Output::AdvanceGeneration);
-        }
     }
 }
 

@@ -26,6 +26,10 @@ pub(crate) enum Question {
     DeviceList { who: BareJid, version: Version },
     /// The own bundle, to compare.
     OwnBundle { version: Version },
+    /// The witness of this device at the own server.
+    OwnWitness,
+    /// To publish it.
+    PublishWitness,
     /// A bundle of a device.
     Bundle { who: BareJid, version: Version, device: u32 },
     /// To publish the own device list.
@@ -130,9 +134,21 @@ impl Engine {
     /// Asks; the answer reaches `handle_answer`. Without a connection nothing happens: whoever needs an answer asks again
     /// when the session starts.
     pub(crate) fn ask(&mut self, iq_type: &str, to: Option<&Jid>, child: Element, question: Question) {
+        self.ask_within(PATIENCE, iq_type, to, child, question);
+    }
+
+    /// As [`Engine::ask`], with another patience.
+    pub(crate) fn ask_within(
+        &mut self,
+        patience: Duration,
+        iq_type: &str,
+        to: Option<&Jid>,
+        child: Element,
+        question: Question,
+    ) {
         let id = self.env.id();
         let iq = stanza::iq(iq_type, &id, to.map(Jid::as_str), child);
-        let deadline = self.after(PATIENCE);
+        let deadline = self.after(patience);
         if self.send_stanza(&iq, None) {
             self.queries.pending.insert(id, Pending { to: to.cloned(), question, deadline });
         }

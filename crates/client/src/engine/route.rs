@@ -52,6 +52,8 @@ impl Engine {
             Question::DeviceList { who, version } => self.list_answer(who, version, answer).await,
             Question::Bundle { who, version, device } => self.bundle_answer(who, device, version, answer).await,
             Question::OwnBundle { version } => self.own_bundle_answer(version, &answer).await,
+            Question::OwnWitness => self.own_witness_answer(&answer).await,
+            Question::PublishWitness => self.witness_published(&answer).await,
             Question::PublishBundle { version, attempt, round } => {
                 self.publish_bundle_answer(version, attempt, round, &answer).await
             }

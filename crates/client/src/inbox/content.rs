@@ -3,6 +3,7 @@
 use store::Transaction;
 use xep::omemo::{Encrypted, NS_LEGACY, NS_OMEMO2};
 use xep::sce::{self, Arrival, EnvelopeError, Expected, TimeVerdict};
+use xep::witness::Witnesses;
 use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 use xmpp::xml::Element;
@@ -30,6 +31,8 @@ pub(super) struct Said {
     /// When it was written.
     pub(super) written: Option<Timestamp>,
     pub(super) odd_time: bool,
+    /// What the sender's device gives to keep, and gives back.
+    pub(super) witnesses: Witnesses,
     /// The sender meant other devices than the message is encrypted for.
     pub(super) not_all_addressed: bool,
 }
@@ -97,6 +100,7 @@ impl Context<'_> {
             token: opened.content.iter().find_map(|c| xep::invites::token(c)).map(str::to_owned),
             written,
             odd_time,
+            witnesses: opened.witnesses,
             not_all_addressed: opened
                 .recipients_hash
                 .is_some_and(|meant| self.addressed().is_some_and(|is| is != meant)),
@@ -172,7 +176,14 @@ mod tests {
         let message = Element::new("message", xmpp::ns::CLIENT)
             .with_attr("from", "bob@south.example/r")
             .with_attr("to", stanza_to);
-        let envelope = Envelope { from: jid(from), to: jid(to), time: now, recipients_hash: None, content };
+        let envelope = Envelope {
+            from: jid(from),
+            to: jid(to),
+            time: now,
+            recipients_hash: None,
+            witnesses: Default::default(),
+            content,
+        };
         let bytes = envelope.to_bytes(|padding| padding.fill(0)).unwrap();
         Context { own: &alice, from: &bob, message: &message, now }.envelope(&bytes)
     }

@@ -142,10 +142,13 @@ impl Engine {
             is_written_to: row.is_written_to(),
             reply: opened.reply_due.clone(),
         };
-        let (said, notices) = self.understand(&own, who, message, &opened);
+        let (mut said, notices) = self.understand(&own, who, message, &opened);
+        let witnesses = std::mem::take(&mut said.witnesses);
         let mut noted = Vec::new();
-        // Strangers cannot make the program speak of them.
+        // Strangers cannot make the program speak of them, nor keep things for them.
         if *who == own || contact.as_ref().is_some_and(ContactRow::is_accepted) {
+            row.keep_witness(witnesses.newest.as_ref());
+            self.put_device_row(&mut tx, &row)?;
             for notice in notices {
                 noted.push(self.note(&mut tx, notice).await?);
             }
@@ -165,7 +168,8 @@ impl Engine {
         if aftermath.used_prekey {
             self.device = Some(device);
         }
-        self.after_receiving(who, contact.as_ref(), &aftermath).await
+        self.after_receiving(who, contact.as_ref(), &aftermath).await?;
+        self.take_returned_witnesses(&witnesses).await
     }
 
     fn device_heard_of(

@@ -51,6 +51,7 @@ impl Ghost {
                     to: to.clone(),
                     time: world.now(),
                     recipients_hash: Some(recipients_hash([(&to, recipient)])),
+                    witnesses: Default::default(),
                     content: vec![Element::new("body", xmpp::ns::CLIENT).with_text(text)],
                 };
                 let mut recipients = Recipients { omemo2: vec![target], legacy: Vec::new() };

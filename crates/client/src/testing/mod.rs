@@ -260,7 +260,18 @@ impl World {
                 }
                 block_on(engine.handle_saved(id, saved))
             }
-            Output::StartTls | Output::AdvanceGeneration => Ok(()),
+            Output::StartTls => Ok(()),
+            Output::AdvanceGeneration => {
+                let engine = self.engine(person);
+                let counted = block_on(async {
+                    let generation = engine.store.generation().await?;
+                    engine.store.set_generation(generation + 1).await
+                });
+                match counted {
+                    Ok(()) => block_on(engine.handle_generation()),
+                    Err(error) => Err(error.into()),
+                }
+            }
         }
     }
 

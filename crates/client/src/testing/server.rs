@@ -54,6 +54,8 @@ pub(crate) struct Server {
     pub(crate) failing: BTreeMap<String, Condition>,
     /// How requests about nodes of these names fail, whoever owns them.
     pub(crate) failing_nodes: Vec<(String, Condition)>,
+    /// Nodes about which no question is answered.
+    pub(crate) mute_nodes: Vec<String>,
     /// What the server hands out as an invitation, if not what it should.
     pub(crate) invite_uri: Option<String>,
     /// Whether pings get no answer.
@@ -99,6 +101,7 @@ impl Server {
             hidden: Vec::new(),
             failing: BTreeMap::new(),
             failing_nodes: Vec::new(),
+            mute_nodes: Vec::new(),
             invite_uri: None,
             ignores_pings: false,
             bouncing: BTreeMap::new(),
@@ -344,6 +347,7 @@ impl Server {
         let answer = match child.name() {
             "ping" if self.ignores_pings => return None,
             "ping" => Ok(None),
+            "pubsub" if self.is_mute_about(child) => return None,
             "pubsub" => self.pubsub(&owner, child, kind == "set").map(Some),
             "command" => self.invite(&from.bare(), child).map(Some),
             "request" => self.slot(from, child).map(Some),
@@ -362,6 +366,11 @@ impl Server {
             reply.remove_attr("from");
         }
         Some(reply)
+    }
+
+    fn is_mute_about(&self, pubsub: &Element) -> bool {
+        let named = |child: &Element| child.attr("node").is_some_and(|node| self.mute_nodes.iter().any(|m| m == node));
+        pubsub.children().any(named)
     }
 
     /// The right id, the wrong sender, and a device list of the forger's choice.

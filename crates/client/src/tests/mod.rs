@@ -12,6 +12,7 @@ mod notices;
 mod origins;
 mod own_devices;
 mod people;
+mod put_back;
 mod repair;
 mod trust;
 mod whose_words;

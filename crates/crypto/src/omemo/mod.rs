@@ -33,6 +33,7 @@ mod ratchet;
 mod session;
 mod sessions;
 mod state;
+mod witness;
 mod x3dh;
 pub mod xeddsa;
 
@@ -44,6 +45,7 @@ pub use legacy::Legacy;
 pub use omemo2::Omemo2;
 pub use profile::{Profile, ProfileId};
 pub use sessions::{Delivery, Encrypted, Incoming, Opened, ReplyDue, ReplyReason, SessionSet};
+pub use witness::{MARK_BYTES, WITNESS_BYTES, Witness};
 
 /// How often the signed prekey is replaced: weekly (XEP-0384 §4.2).
 pub const SIGNED_PREKEY_ROTATION_SECONDS: u64 = 7 * DAY_SECONDS;

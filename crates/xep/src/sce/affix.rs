@@ -7,6 +7,7 @@ use xmpp::xml::Element;
 use super::NS_WX;
 use crate::Malformed;
 use crate::encoding::{base64, parse_base64};
+use crate::witness::Witnesses;
 
 /// Hashes the list of all devices that a message is addressed to, in whatever order they come.
 ///
@@ -26,9 +27,12 @@ pub fn recipients_hash<'a>(devices: impl IntoIterator<Item = (&'a BareJid, u32)>
     hash.finalize().into()
 }
 
-/// Writes the affix.
-pub(super) fn to_element(recipients_hash: &[u8; 32]) -> Element {
-    Element::new("wx", NS_WX).with_attr("rh", base64(recipients_hash))
+/// Writes the affix; nothing when there is nothing to tell.
+pub(super) fn to_element(recipients_hash: Option<&[u8; 32]>, witnesses: &Witnesses) -> Option<Element> {
+    let affix = Element::new("wx", NS_WX)
+        .with_attr_opt("rh", recipients_hash.map(|hash| base64(hash)))
+        .with_children(witnesses.to_elements(NS_WX));
+    (affix.attr("rh").is_some() || affix.children().next().is_some()).then_some(affix)
 }
 
 /// Reads the affix. Attributes of later versions are left alone.

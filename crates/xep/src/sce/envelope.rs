@@ -8,6 +8,7 @@ use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
 use super::{ACCEPT_BYTES_MAX, NS, NS_WX, SEND_BYTES_MAX, affix, placement, size_class};
+use crate::witness::Witnesses;
 use crate::{Malformed, document};
 
 /// How far a live message's own time may lie from ours.
@@ -26,6 +27,8 @@ pub struct Envelope {
     pub time: Timestamp,
     /// The devices addressed ([`recipients_hash`](super::recipients_hash)), for peers who check it.
     pub recipients_hash: Option<[u8; 32]>,
+    /// What Waxwing devices keep for each other.
+    pub witnesses: Witnesses,
     /// What is said.
     pub content: Vec<Element>,
 }
@@ -81,6 +84,8 @@ pub struct Opened {
     pub time: TimeVerdict,
     /// The sender's list of addressed devices, as a hash.
     pub recipients_hash: Option<[u8; 32]>,
+    /// What the sender's device gives to keep, and gives back.
+    pub witnesses: Witnesses,
     /// How many forbidden elements were dropped.
     pub dropped_count: usize,
 }
@@ -150,7 +155,7 @@ impl Envelope {
             .with_child(Element::new("time", NS).with_attr("stamp", self.time.to_xep0082()))
             .with_child(affix("from", &self.from))
             .with_child(affix("to", &self.to))
-            .with_children(self.recipients_hash.as_ref().map(affix::to_element))
+            .with_children(affix::to_element(self.recipients_hash.as_ref(), &self.witnesses))
     }
 }
 
@@ -192,14 +197,14 @@ pub fn open(bytes: &[u8], expected: &Expected<'_>) -> Result<Opened, EnvelopeErr
             judge_time(stated, expected.arrival)
         }
     };
-    let recipients_hash = match only(&envelope, "wx", NS_WX)? {
-        Some(element) => affix::parse(element)?,
-        None => None,
+    let (recipients_hash, witnesses) = match only(&envelope, "wx", NS_WX)? {
+        Some(element) => (affix::parse(element)?, Witnesses::parse(element, NS_WX)),
+        None => (None, Witnesses::default()),
     };
     let content = only(&envelope, "content", NS)?.ok_or(Malformed("the content is missing"))?;
     let all = content.children().count();
     let content: Vec<Element> = content.children().filter(|c| placement::allowed_inside(c)).cloned().collect();
-    Ok(Opened { time, recipients_hash, dropped_count: all - content.len(), content })
+    Ok(Opened { time, recipients_hash, witnesses, dropped_count: all - content.len(), content })
 }
 
 /// Finds at most one child.

@@ -23,6 +23,7 @@ fn envelope(content: Vec<Element>) -> Envelope {
         to: jid("bob@example.net"),
         time: NOW,
         recipients_hash: Some([7; 32]),
+        witnesses: Default::default(),
         content,
     }
 }

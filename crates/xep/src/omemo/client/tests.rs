@@ -62,6 +62,7 @@ fn say(from: &mut Party, to: &Party, random: &dyn Random) -> Element {
         to: to.jid.clone(),
         time: Timestamp::from_secs(NOW as i64),
         recipients_hash: None,
+        witnesses: Default::default(),
         content: vec![Element::new("body", "jabber:client").with_text("hello")],
     };
     let sealer = Sealer { device: &from.device, now: NOW, random };
@@ -215,6 +216,7 @@ fn c08_there_is_no_sealing_without_a_device_or_a_session() {
         to: bob.clone(),
         time: Timestamp::from_secs(0),
         recipients_hash: None,
+        witnesses: Default::default(),
         content: Vec::new(),
     };
     let sealer = Sealer { device: &alice.device, now: NOW, random: &random };
