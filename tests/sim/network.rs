@@ -33,7 +33,7 @@ fn a_broker_that_is_away_is_tried_again() {
     world.kill_site(NORTH);
     world.settle();
     let id = world.say(bob, "alice", "when you are back");
-    assert!(matches!(world.state(bob, "alice", &id), MessageState::Waiting | MessageState::Queued));
+    assert!(matches!(world.state(bob, "alice", &id), MessageState::Delayed(_)), "{:?}", world.state(bob, "alice", &id));
     world.start_site(NORTH);
     world.advance(Duration::from_secs(600));
     assert_eq!(world.state(bob, "alice", &id), MessageState::AtBroker);

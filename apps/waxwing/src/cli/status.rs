@@ -74,5 +74,8 @@ fn lines(status: &StatusView) -> Vec<String> {
         1 => lines.push(results::one_request()),
         count => lines.push(results::many_requests(count)),
     }
+    if matches!(status.witness.as_str(), "refused" | "silent") {
+        lines.push(results::no_witness());
+    }
     lines
 }

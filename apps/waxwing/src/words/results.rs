@@ -52,6 +52,7 @@ sentences! {
     warning(about, warning) = "! {about}: {warning}";
     one_request() = "Somebody who is not in your contacts wrote to you: waxwing inbox --requests";
     many_requests(count) = "{count} people who are not in your contacts wrote to you: waxwing inbox --requests";
+    no_witness() = "Your server does not keep what would show that this profile was put back from a backup. Do not put one back.";
     new_request(who) = "{who}, who is not in your contacts, wrote to you: waxwing inbox --requests";
 
     account_none() = "There is no account here yet.";
