@@ -1,6 +1,7 @@
 //! Envelopes after decryption: a contact's own bytes (XEP-0420, attack row C14).
 
 use xep::sce::{self, Arrival, Envelope, Expected, TimeVerdict};
+use xep::witness::{Returned, Witnesses};
 use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 use xmpp::xml::Element;
@@ -26,12 +27,14 @@ pub fn envelope(data: &[u8]) {
         to: to.clone(),
         time: NOW,
         recipients_hash: opened.recipients_hash,
+        witnesses: opened.witnesses.clone(),
         content: opened.content.clone(),
     };
     if let Ok(bytes) = again.to_bytes(|padding| padding.fill(7)) {
         assert_eq!(bytes.len(), sce::size_class(bytes.len()), "not padded to a class");
         let reopened = sce::open(&bytes, &expected).expect("what we write, we read");
         assert_eq!(reopened.content, opened.content);
+        assert_eq!(reopened.witnesses, opened.witnesses);
         assert_eq!(reopened.time, TimeVerdict::Fits(NOW));
         assert_eq!((reopened.recipients_hash, reopened.dropped_count), (opened.recipients_hash, 0));
     }
@@ -44,6 +47,8 @@ pub fn envelope(data: &[u8]) {
 pub fn seeds() -> Vec<Vec<u8>> {
     let [from, to] = jids();
     let content = vec![Element::new("body", xmpp::ns::CLIENT).with_text("Hello & <World>")];
-    let envelope = Envelope { from, to, time: NOW, recipients_hash: Some([1; 32]), content };
+    let returned = vec![Returned { device: 5, sealed: vec![2; 64] }];
+    let witnesses = Witnesses { newest: Some(vec![1; 64]), returned };
+    let envelope = Envelope { from, to, time: NOW, recipients_hash: Some([1; 32]), witnesses, content };
     vec![envelope.to_bytes(|padding| padding.fill(3)).expect("a short envelope")]
 }
