@@ -181,7 +181,7 @@ mod tests {
             to: jid(to),
             time: now,
             recipients_hash: None,
-            witnesses: Default::default(),
+            witnesses: Witnesses::default(),
             content,
         };
         let bytes = envelope.to_bytes(|padding| padding.fill(0)).unwrap();

@@ -53,7 +53,13 @@ fn what_is_said_arrives() {
     let opened = open_as_bob(&bytes(&envelope(content.clone()))).unwrap();
     assert_eq!(
         opened,
-        Opened { content, time: TimeVerdict::Fits(NOW), recipients_hash: Some([7; 32]), dropped_count: 0 }
+        Opened {
+            content,
+            time: TimeVerdict::Fits(NOW),
+            recipients_hash: Some([7; 32]),
+            witnesses: Default::default(),
+            dropped_count: 0,
+        }
     );
 }
 
