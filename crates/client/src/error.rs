@@ -40,6 +40,10 @@ pub enum CommandError {
     Offline,
     /// The number or link is not that of the person.
     DoesNotMatch,
+    /// The user says that they have compared a number, and none was shown to them.
+    NumberNotShown,
+    /// The number is not the one any more that was shown to the user.
+    NumberChanged,
     /// The person has no device whose keys could be compared.
     NothingToCompare,
     /// Another app of the own account waits for the user's answer: a number would not cover it.
@@ -101,6 +105,8 @@ impl CommandError {
             TooLong => [Self::TooLong],
             Offline => [Self::Offline],
             DoesNotMatch => [Self::DoesNotMatch],
+            NumberNotShown => [Self::NumberNotShown],
+            NumberChanged => [Self::NumberChanged],
             NothingToCompare => [Self::NothingToCompare],
             NotApplicable => [Self::NotApplicable],
             Store => [Self::Store(StoreError::Altered)],
@@ -131,6 +137,12 @@ impl fmt::Display for CommandError {
             Self::Offline => "This needs a connection to your server, and there is none at the moment.",
             Self::DoesNotMatch => {
                 "It does not match. Somebody may be in between: find out why before you write anything confidential."
+            }
+            Self::NumberNotShown => {
+                "No number has been shown to you yet, so there is none that you could have compared."
+            }
+            Self::NumberChanged => {
+                "The number has changed since you saw it, because one of you has a new app or a new key. Compare the new one."
             }
             Self::NothingToCompare => {
                 "There is nothing to compare yet: no app of theirs has been found. Write to them first, or ask them to \

@@ -162,7 +162,11 @@ impl Engine {
                 };
                 let said: String = said.chars().filter(char::is_ascii_digit).collect();
                 if said != number.digits() {
-                    return Err(CommandError::DoesNotMatch);
+                    return Err(match proof {
+                        Proof::NumberShown if said.is_empty() => CommandError::NumberNotShown,
+                        Proof::NumberShown => CommandError::NumberChanged,
+                        _ => CommandError::DoesNotMatch,
+                    });
                 }
                 for device in &mut devices {
                     apply_number(device);

@@ -41,8 +41,10 @@ pub enum Kind {
     Offline,
     /// The password is wrong, or the server is not the right one.
     SignInFailed,
-    /// The invitation, or the wished name, is not accepted.
+    /// The invitation is not accepted.
     NotInvited,
+    /// The user name cannot be had: choose another.
+    BadName,
     /// Somebody else's server, or the person, refused.
     Refused,
     /// A file could not be read, written, sent or fetched.
@@ -80,18 +82,17 @@ impl From<&CommandError> for Refusal {
         let kind = match error {
             E::NoAccount => Kind::NoAccount,
             E::AccountExists => Kind::AccountExists,
-            E::BadLink(_) | E::BadAddress | E::IsYourself | E::NameNeeded | E::BadName | E::Empty | E::TooLong => {
-                Kind::BadInput
-            }
+            E::BadLink(_) | E::BadAddress | E::IsYourself | E::NumberNotShown | E::Empty | E::TooLong => Kind::BadInput,
             E::UnknownContact
             | E::UnknownAddress
             | E::AmbiguousName(_)
             | E::NameOfRequest
             | E::UnknownMessage
             | E::UnknownDevice => Kind::UnknownContact,
+            E::NameNeeded | E::BadName => Kind::BadName,
             E::OwnDeviceWaits => Kind::OwnDeviceWaits,
             E::Offline => Kind::Offline,
-            E::DoesNotMatch | E::NothingToCompare => Kind::DoesNotMatch,
+            E::DoesNotMatch | E::NumberChanged | E::NothingToCompare => Kind::DoesNotMatch,
             E::Store(_) => Kind::Disk,
             _ => Kind::NotApplicable,
         };
@@ -105,6 +106,7 @@ impl From<&CommandError> for Refusal {
                 let addresses: Vec<&str> = candidates.addresses().iter().map(|address| address.as_str()).collect();
                 refusals::candidates(addresses.join(", "))
             }
+            E::NumberNotShown | E::NumberChanged => refusals::number_helps(),
             _ => String::new(),
         };
         Self::new(kind, with_hint(&error.to_string(), &hint))
@@ -126,7 +128,8 @@ impl From<Failure> for Refusal {
             | F::NoSafeConnection
             | F::BindingRefused
             | F::Replaced => Kind::SignInFailed,
-            F::NameTaken | F::NameRefused | F::InviteInvalid | F::RegistrationClosed => Kind::NotInvited,
+            F::NameTaken | F::NameRefused => Kind::BadName,
+            F::InviteInvalid | F::RegistrationClosed => Kind::NotInvited,
             F::Disconnected | F::ServerTimeout => Kind::Offline,
             F::FileNotSaved => Kind::Disk,
             F::FileTooLarge | F::FileGone | F::FileDamaged | F::FileAddress => Kind::File,

@@ -4,13 +4,13 @@ use tokio::time::{Duration, timeout};
 
 use super::arguments::Join;
 use super::session::Session;
-use super::{Context, Exit};
+use super::{Context, Exit, link};
 use crate::api::{Answer, Kind, Refusal, Request};
 use crate::words::{refusals, results};
 
 pub(super) async fn run(context: &mut Context<'_>, join: Join) -> Result<Exit, Refusal> {
-    let request = Request::Join { link: join.link, name: join.name };
-    let answer = sign_in(context, &request).await?;
+    let link = link::resolve(context, join.link).await?;
+    let answer = open_account(context, &link, join.name).await?;
     if let Answer::Joined { address, invited_by } = &answer {
         context.console.line(&results::joined(address));
         if let Some(inviter) = invited_by {
@@ -22,6 +22,30 @@ pub(super) async fn run(context: &mut Context<'_>, join: Join) -> Result<Exit, R
     }
     context.console.object(&answer);
     Ok(Exit::Ok)
+}
+
+/// Opens the account; at a terminal a name is asked for, until one can be had.
+async fn open_account(context: &mut Context<'_>, link: &str, name: Option<String>) -> Result<Answer, Refusal> {
+    let can_ask = context.console.can_ask() && !context.console.is_json();
+    let mut name = name;
+    if name.is_none() && can_ask && link::leaves_name_open(link) {
+        name = ask_name(context).await;
+    }
+    loop {
+        let request = Request::Join { link: link.to_owned(), name: name.clone() };
+        match sign_in(context, &request).await {
+            Err(refusal) if refusal.kind == Kind::BadName && can_ask => {
+                context.console.note(&refusal.text);
+                name = Some(ask_name(context).await.ok_or(refusal)?);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// A name; nothing when there is no answer.
+async fn ask_name(context: &mut Context<'_>) -> Option<String> {
+    context.console.ask(&results::ask_name()).await.filter(|name| !name.is_empty())
 }
 
 /// Asks for what ends signed in, and waits for it.

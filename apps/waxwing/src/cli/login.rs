@@ -1,12 +1,16 @@
 //! `waxwing login`: an account that exists, at any standard server.
 
-use super::arguments::Login;
+use super::arguments::{Join, Login};
 use super::session::Session;
-use super::{Context, Exit, devices, join, password};
+use super::{Context, Exit, devices, join, link, password};
 use crate::api::{Answer, Refusal, Request};
+use crate::runtime::page;
 use crate::words::results;
 
 pub(super) async fn run(context: &mut Context<'_>, login: Login) -> Result<Exit, Refusal> {
+    if link::opens_account(&login.address) || page::is_page(&login.address) {
+        return join::run(context, Join { link: login.address, name: None }).await;
+    }
     if let Some(ca_file) = &login.ca_file {
         context.settings.set("ca-file", ca_file.to_str())?;
         context.settings.save(context.home.settings())?;

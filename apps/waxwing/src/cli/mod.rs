@@ -16,6 +16,7 @@ mod history;
 mod inbox;
 mod invite;
 mod join;
+mod link;
 mod login;
 mod next_step;
 mod notices;

@@ -2,7 +2,7 @@
 
 use super::Console;
 use crate::api::{ContactView, DeviceView, FileView, MessageView, NoticeView, QueuedView};
-use crate::terminal::plain;
+use crate::terminal::{local, plain};
 use crate::words::results;
 
 /// By so many characters of its id a message is named.
@@ -37,7 +37,7 @@ fn line(message: &MessageView, oneself: &str) -> String {
         "failed" => results::was_not_sent(&why),
         _ => String::new(),
     };
-    format!("{}  {}{who}: {what}{note}", time(&message.written_at), mark(message))
+    format!("{}  {}{who}: {what}{note}", local::minute(&message.written_at), mark(message))
 }
 
 /// What is known of who wrote, in front of the name.
@@ -62,10 +62,10 @@ pub(super) fn queued(queued: &QueuedView) -> Vec<String> {
         None => results::queued_without_reason(),
     };
     if let (Some(next), Some(until)) = (&queued.next_at, &queued.kept_until) {
-        why = format!("{why} {}", results::queued_times(time(next), time(until)));
+        why = format!("{why} {}", results::queued_times(local::minute(next), local::minute(until)));
     }
     let to = results::queued_to(&queued.contact_name);
-    vec![format!("{id}  {}  {to}: {what}", time(&queued.written_at)), format!("    {why}")]
+    vec![format!("{id}  {}  {to}: {what}", local::minute(&queued.written_at)), format!("    {why}")]
 }
 
 fn file(file: &FileView) -> String {
@@ -81,7 +81,7 @@ pub(super) fn device(device: &DeviceView) -> Vec<String> {
     let mut facts = vec![device.id.to_string()];
     // Whoever put it there chose the name: it is quoted, so that it cannot pass for a sentence of ours.
     facts.extend(device.label.as_deref().map(results::device_label));
-    facts.extend(device.first_seen_at.as_deref().map(|at| results::device_since(time(at))));
+    facts.extend(device.first_seen_at.as_deref().map(|at| results::device_since(local::minute(at))));
     let state = match (device.state.as_str(), device.listed, &device.fingerprint) {
         ("compared", _, _) => results::device_compared(),
         ("believed", _, _) => results::device_reads(),
@@ -99,16 +99,10 @@ pub(super) fn device(device: &DeviceView) -> Vec<String> {
 pub(super) fn notice(notice: &NoticeView) -> String {
     let about = notice.contact.as_deref().map_or_else(results::your_account, plain::name);
     let times = match notice.count {
-        0 | 1 => time(&notice.last_at),
-        count => results::times(count, time(&notice.last_at)),
+        0 | 1 => local::minute(&notice.last_at),
+        count => results::times(count, local::minute(&notice.last_at)),
     };
     format!("! {about}: {} ({times})", plain::text(&notice.text))
-}
-
-/// Date and minute, in UTC as the stamp is.
-fn time(stamp: &str) -> String {
-    let minute = stamp.get(..16).unwrap_or(stamp);
-    plain::name(&minute.replacen('T', " ", 1))
 }
 
 /// Tells what is odd about somebody who becomes a contact.
@@ -149,6 +143,11 @@ mod tests {
     use super::*;
     use crate::api::{Kind, Refusal};
 
+    /// A line of that minute, where this test runs.
+    fn at(rest: &str) -> String {
+        format!("{}  {rest}", local::minute("2026-05-01T12:34:56.000Z"))
+    }
+
     fn received(text: &str) -> MessageView {
         MessageView {
             contact: "bob@south.example".into(),
@@ -171,34 +170,34 @@ mod tests {
 
     #[test]
     fn a_message_is_one_line_or_indented() {
-        assert_eq!(message(&received("hello")), "2026-05-01 12:34  bob: hello");
+        assert_eq!(message(&received("hello")), at("bob: hello"));
         let forged = message(&received("a\n2026-05-01 12:35  alice: b\u{1b}[2J"));
-        assert_eq!(forged, "2026-05-01 12:34  bob: a\n    2026-05-01 12:35  alice: b\u{241b}[2J");
+        assert_eq!(forged, at("bob: a\n    2026-05-01 12:35  alice: b\u{241b}[2J"));
     }
 
     #[test]
     fn c21_the_mark_of_a_message_stands_in_front_of_the_name() {
         let verified = MessageView { verified: true, ..received("hello") };
-        assert_eq!(message(&verified), "2026-05-01 12:34  [verified] bob: hello");
+        assert_eq!(message(&verified), at("[verified] bob: hello"));
         let new_app = MessageView { new_app: true, ..received("hello") };
-        assert_eq!(message(&new_app), "2026-05-01 12:34  [new app] bob: hello");
+        assert_eq!(message(&new_app), at("[new app] bob: hello"));
         let forged = MessageView { contact_name: "[verified]bob".into(), ..received("hello") };
-        assert_eq!(message(&forged), "2026-05-01 12:34  (verified]bob: hello");
+        assert_eq!(message(&forged), at("(verified]bob: hello"));
         let own = MessageView { direction: "out".into(), state: "sent".into(), ..verified };
-        assert_eq!(message_with_contact(&own), "2026-05-01 12:34  [verified] you to bob: hello");
+        assert_eq!(message_with_contact(&own), at("[verified] you to bob: hello"));
     }
 
     #[test]
     fn c25_whoever_is_no_contact_is_shown_by_their_address() {
         let request = MessageView { request: true, contact: "bob@north.example".into(), ..received("hello") };
-        assert_eq!(message(&request), "2026-05-01 12:34  bob@north.example: hello");
+        assert_eq!(message(&request), at("bob@north.example: hello"));
     }
 
     #[test]
     fn ones_own_messages_say_to_whom_and_how_far() {
         let own = MessageView { direction: "out".into(), state: "queued".into(), ..received("hello") };
-        assert_eq!(message(&own), "2026-05-01 12:34  you: hello  (will be sent)");
-        assert_eq!(message_with_contact(&own), "2026-05-01 12:34  you to bob: hello  (will be sent)");
+        assert_eq!(message(&own), at("you: hello  (will be sent)"));
+        assert_eq!(message_with_contact(&own), at("you to bob: hello  (will be sent)"));
         assert_eq!(message_with_contact(&received("hello")), message(&received("hello")));
     }
 
@@ -207,9 +206,9 @@ mod tests {
         let reason = Some(Refusal::new(Kind::Offline, "It is away."));
         let own = MessageView { direction: "out".into(), reason: reason.clone(), ..received("hello") };
         let waits = MessageView { state: "waiting".into(), ..own.clone() };
-        assert_eq!(message(&waits), "2026-05-01 12:34  you: hello  (will be sent: It is away.)");
+        assert_eq!(message(&waits), at("you: hello  (will be sent: It is away.)"));
         let failed = MessageView { state: "failed".into(), ..own };
-        assert_eq!(message(&failed), "2026-05-01 12:34  you: hello  (not sent: It is away.)");
+        assert_eq!(message(&failed), at("you: hello  (not sent: It is away.)"));
         let file = FileView {
             name: "a.txt".into(),
             size_bytes: None,
@@ -219,7 +218,7 @@ mod tests {
             reason,
         };
         let offered = MessageView { text: None, file: Some(file), ..received("") };
-        assert_eq!(message(&offered), "2026-05-01 12:34  bob: [file a.txt. Not here: It is away.]");
+        assert_eq!(message(&offered), at("bob: [file a.txt. Not here: It is away.]"));
     }
 
     #[test]
@@ -233,7 +232,7 @@ mod tests {
             reason: None,
         };
         let offered = MessageView { text: None, file: Some(file), ..received("") };
-        assert_eq!(message(&offered), "2026-05-01 12:34  bob: [file pho\u{fffd}to.jpg, 1.2 MB]");
+        assert_eq!(message(&offered), at("bob: [file pho\u{fffd}to.jpg, 1.2 MB]"));
     }
 
     #[test]

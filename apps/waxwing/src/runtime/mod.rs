@@ -9,6 +9,7 @@
 //! | `shell` | the loop: requests, connection, timers, transfers |
 //! | `line` | one connection: TCP, TLS, bytes |
 //! | `web` | HTTPS requests |
+//! | [`page`] | the link on the page of an invitation |
 //! | [`downloads`] | where received files go |
 //! | [`handle`] | how the rest of the program speaks with the loop |
 
@@ -18,6 +19,7 @@ pub mod home;
 mod line;
 pub mod lock;
 mod network;
+pub mod page;
 pub mod profile;
 pub mod settings;
 mod shell;

@@ -57,6 +57,11 @@ impl Network {
         self.dialler.connect_link(&target, &tls, None).await
     }
 
+    /// The authorities that are believed.
+    pub(super) fn authorities(&self) -> Trust {
+        self.authorities.clone()
+    }
+
     /// HTTPS by the same way.
     pub(super) fn http(&self) -> HttpClient {
         HttpClient::new(self.dialler.clone()).with_trust(self.authorities.clone())

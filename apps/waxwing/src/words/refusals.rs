@@ -27,6 +27,13 @@ sentences! {
     password_file_unusable(file, reason) = "The password file {file} cannot be read: {reason}.";
     password_file_empty(file) = "The first line of the password file {file} is empty. The password belongs there.";
     passwords_differ() = "You typed two different passwords. Nothing was changed; try again.";
+    page_not_trusted() =
+        "The page of this link is on a server whose certificate is not trusted here. Open the page in a browser, and copy from \
+         it the link that begins with xmpp:";
+    page_not_reached() =
+        "The page of this link cannot be reached. Check the network and that all of the link is there; or ask for the link that \
+         begins with xmpp:";
+    page_without_link() = "There is no invite link on this page. Ask for the link that begins with xmpp:";
     delete_needs_yes() = "Deleting an account cannot be undone. If you mean it: waxwing account delete --yes";
 
     input_unusable(reason) = "Standard input cannot be read: {reason}.";
@@ -60,6 +67,7 @@ sentences! {
     join_or_login() = "With an invite link: waxwing join 'xmpp:...'   With an account: waxwing login you@example.org";
     invite_helps() = "Give them an invite link: waxwing invite";
     comparing_helps() = "Compare numbers with them: waxwing verify NAME";
+    number_helps() = "See it: waxwing verify NAME";
     accepting_helps() = "To take the block back: waxwing contacts accept NAME";
     signing_in_helps() = "With the new password: waxwing login ADDRESS";
     rpc_not_json() = "This line is not a JSON object.";

@@ -13,6 +13,9 @@ sentences! {
 
     contact_added(name, address) = "{name} ({address}) is your contact now.";
     write_to(name) = "Write to them: waxwing say {name} \"Hello\"";
+    link_may_be_cut_off() =
+        "The link had nothing behind its first part. If there is more of it, put all of it in quotes and add it again: waxwing \
+         add 'xmpp:...'";
     contact_accepted(name) = "{name} is your contact now.";
     contact_blocked(name) = "{name} is blocked: you will not see what they write. To take it back: waxwing contacts accept {name}";
     contact_removed(name) = "{name} and your conversation with them are removed from this machine.";
@@ -129,6 +132,7 @@ sentences! {
     ask_password() = "Password: ";
     ask_new_password() = "New password: ";
     ask_password_again() = "The same once more: ";
+    ask_name() = "Which user name would you like? It is the part of your address in front of the @: ";
     ask_delete() =
         "This deletes your account on its server and all conversations on this machine, and cannot be undone. Type yes to go \
          on: ";

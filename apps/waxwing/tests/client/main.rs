@@ -7,5 +7,6 @@ mod own_devices;
 mod conversation;
 mod demo;
 mod endings;
+mod links;
 mod processes;
 mod way;

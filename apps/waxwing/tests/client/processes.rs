@@ -64,6 +64,29 @@ async fn further_processes_use_the_engine_of_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn times_are_shown_where_the_user_is_and_told_in_utc() {
+    let server = broker("north.example").await;
+    let (_alice, bob, _way) = acquainted(&server).await;
+    let minute = |zone: &'static str| {
+        let mut history = Command::new(env!("CARGO_BIN_EXE_waxwing"));
+        history.args(["--home", bob.home_text(), "history", "alice"]).env("TZ", zone).stdin(Stdio::null());
+        async move {
+            let shown = String::from_utf8(history.output().await.expect("it ends").stdout).expect("text");
+            let clock = shown.get(11..16).expect("date and minute").to_owned();
+            let (hours, minutes) = clock.split_once(':').expect("a clock");
+            hours.parse::<u32>().expect("hours") * 60 + minutes.parse::<u32>().expect("minutes")
+        }
+    };
+    let (utc, india) = (minute("UTC0").await, minute("IST-5:30").await);
+    assert_eq!((india + 24 * 60 - utc) % (24 * 60), 5 * 60 + 30);
+    let told = bob.json(&["history", "alice"]).await;
+    let stamp = told[0]["message"]["written_at"].as_str().expect("a time").to_owned();
+    let minutes: Vec<u32> = stamp[11..16].split(':').map(|part| part.parse().expect("a number")).collect();
+    assert!(stamp.ends_with('Z') && minutes[0] * 60 + minutes[1] == utc, "{stamp}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c04_a_message_survives_kill_9_and_arrives_once() {
     let server = broker("north.example").await;
     let (alice, bob, way) = acquainted(&server).await;

@@ -1,5 +1,6 @@
 //! What an invitation looks like in a message or on paper.
 
+use xep::encoding::base64url;
 use xep::uri::{Action, Link};
 use xmpp::jid::{BareJid, Jid};
 
@@ -39,7 +40,9 @@ pub(super) fn code_url(core: &Core, token: &str) -> Option<String> {
     Some(url.to_ascii_uppercase())
 }
 
-/// Makes the address of the page.
+/// Makes the address of the page. Behind the sign that browsers keep for themselves it names the key of a broker that no
+/// authority vouches for, so that a program which is given the page instead of the link knows whom it asks.
 pub(super) fn landing_url(core: &Core, token: &str) -> Option<String> {
-    Some(format!("{}{}{token}", core.config.invites.web_base.as_ref()?, crate::web::INVITE_PATH))
+    let pin = core.config.invites.pin.map(|pin| format!("#wx-pin={}", base64url(&pin))).unwrap_or_default();
+    Some(format!("{}{}{token}{pin}", core.config.invites.web_base.as_ref()?, crate::web::INVITE_PATH))
 }

@@ -85,7 +85,10 @@ fn a_contact_invitation_names_the_inviter_and_connects_who_registers_by_it() {
     assert_eq!((link.pin, link.at.len()), (Some([9; 32]), 1));
     let token = link.preauth.expect("a token");
     assert_eq!(token.len(), 26);
-    assert_eq!(told.landing_url, Some(format!("https://north.example:5443/invite/{token}")));
+    assert_eq!(
+        told.landing_url,
+        Some(format!("https://north.example:5443/invite/{token}#wx-pin={}", xep::encoding::base64url(&[9; 32])))
+    );
     assert_eq!(told.expire, Some(world.now() + Duration::from_secs(7 * 86_400)));
 
     run(accounts::create(world.broker(NORTH).core(), "bob", PASSWORD, Some(&token))).expect("an account");

@@ -257,12 +257,12 @@ fn a_device_that_comes_between_the_comparison_and_its_confirmation_is_not_verifi
     let confirm = |scene: &mut Scene| {
         scene.world.command(scene.alice, Command::Verify { who: "bob".into(), proof: Proof::NumberShown })
     };
-    assert!(matches!(confirm(&mut scene), Err(CommandError::DoesNotMatch)), "nothing was shown");
+    assert!(matches!(confirm(&mut scene), Err(CommandError::NumberNotShown)), "nothing was shown");
     show(&mut scene);
     let bobs = scene.bobs_device;
     scene.list(&[bobs, scene.ghost]);
     assert!(scene.ghost_reads(), "nobody has compared yet");
-    assert!(matches!(confirm(&mut scene), Err(CommandError::DoesNotMatch)));
+    assert!(matches!(confirm(&mut scene), Err(CommandError::NumberChanged)));
     assert_eq!(scene.trust(), PersonTrust::Tofu);
     show(&mut scene);
     confirm(&mut scene).unwrap();
