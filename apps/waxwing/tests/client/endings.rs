@@ -45,7 +45,7 @@ async fn what_cannot_be_used_is_a_usage_error() {
     for line in [
         &["dance"][..],
         &["say", "bob"],
-        &["join", "https://example.org"],
+        &["join", "http://example.org"],
         &["login", "not an address", "--password-file", "/dev/null"],
         &["login", "alice@north.example"],
         &["config", "set", "proxy", "tor"],
