@@ -135,6 +135,9 @@ pub struct Limits {
     /// How long live messages may wait for their receiver's acknowledgement before they are written to disk, when the
     /// sender asks for his.
     pub settle_grace: Duration,
+    /// How long live messages may wait for their receiver's acknowledgement where no disk can take them, before they go
+    /// back to their sender.
+    pub settle_max: Duration,
     /// How long a federation connection lives without traffic.
     pub server_idle: Duration,
     /// How long stanzas wait for a connection to another server.
@@ -173,6 +176,7 @@ impl Default for Limits {
             ack_timeout: Duration::from_secs(60),
             client_idle: Duration::from_secs(300),
             settle_grace: Duration::from_millis(50),
+            settle_max: Duration::from_secs(20),
             server_idle: Duration::from_secs(600),
             server_dial: Duration::from_secs(60),
             server_queue_count: 1000,

@@ -34,6 +34,13 @@ pub(crate) enum Claim {
     Row(u64),
 }
 
+impl Claim {
+    /// Whether it went back to its sender meanwhile, who tries again.
+    pub(crate) fn is_given_up(&self) -> bool {
+        matches!(self, Self::Live(ticket) if ticket.is_given_up())
+    }
+}
+
 /// Where a message stands among all that its receiver gets, wherever it goes on its way (RFC 6120 §10.1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Position {

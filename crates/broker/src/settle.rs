@@ -45,6 +45,8 @@ enum State {
     Kept,
     /// Everybody has it.
     Settled,
+    /// It went back to its sender, who tries again: nobody else finds it another place.
+    GivenUp,
 }
 
 impl Ticket {
@@ -81,7 +83,7 @@ impl Ticket {
             State::Storing { holders } => (State::Storing { holders: holders.saturating_sub(1) }, None),
             State::Stored { seq, holders: 0 | 1 } => (State::Settled, Some(seq)),
             State::Stored { seq, holders } => (State::Stored { seq, holders: holders - 1 }, None),
-            kept @ (State::Kept | State::Settled) => (kept, None),
+            kept @ (State::Kept | State::Settled | State::GivenUp) => (kept, None),
         };
         *state = next;
         drop(state);
@@ -101,7 +103,7 @@ impl Ticket {
                 false
             }
             // the writer finds `holders` above zero when it is done, so the row stays
-            State::Storing { .. } | State::Kept => false,
+            State::Storing { .. } | State::Kept | State::GivenUp => false,
             State::Live { .. } | State::Settled => true,
         }
     }
@@ -165,9 +167,24 @@ impl Ticket {
         }
     }
 
+    /// Its sender has waited long enough. Returns whether it goes back; no when it is safe, or will be in a moment.
+    pub(crate) fn give_up(&self) -> bool {
+        let mut state = self.state();
+        let is_live = matches!(*state, State::Live { .. });
+        if is_live {
+            *state = State::GivenUp;
+        }
+        is_live
+    }
+
+    /// Whether it went back to its sender.
+    pub(crate) fn is_given_up(&self) -> bool {
+        *self.state() == State::GivenUp
+    }
+
     /// Whether the sender may be told that it is safe.
     pub(crate) fn is_safe(&self) -> bool {
-        matches!(*self.state(), State::Stored { .. } | State::Kept | State::Settled)
+        matches!(*self.state(), State::Stored { .. } | State::Kept | State::Settled | State::GivenUp)
     }
 }
 

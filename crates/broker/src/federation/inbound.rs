@@ -108,10 +108,8 @@ impl InboundSession {
 
     pub(super) async fn handle_timeout(&mut self) {
         let now = self.core.env.moment();
-        if self.unsettled.store_at().is_some_and(|at| at <= now) {
-            self.unsettled.store(&self.core).await;
-            self.settle();
-        }
+        self.unsettled.check(&self.core, now).await;
+        self.settle();
         if !self.over && self.silence_ends() <= now {
             if self.is_authenticated {
                 self.stream.close(); // idle, and in order (XEP-0478)
@@ -134,7 +132,7 @@ impl InboundSession {
 
     pub(super) fn next_timeout(&self) -> Option<Moment> {
         let silence = self.silence_ends();
-        (!self.over).then(|| self.unsettled.store_at().map_or(silence, |at| at.min(silence)))
+        (!self.over).then(|| self.unsettled.next_timeout().map_or(silence, |at| at.min(silence)))
     }
 
     /// When the peer has been silent for too long.
@@ -186,8 +184,8 @@ impl InboundSession {
     /// Takes responsibility for a stanza of the peer.
     async fn handle_stanza(&mut self, frame: &Frame) {
         let ticket = self.take_stanza(frame).await;
-        let store_at = self.core.env.moment() + self.core.config.limits.settle_grace;
-        let settled = self.unsettled.push(ticket, &self.mailbox, store_at);
+        let (now, limits) = (self.core.env.moment(), &self.core.config.limits);
+        let settled = self.unsettled.push(ticket, &self.mailbox, now, limits);
         self.stream.handled(settled);
     }
 

@@ -264,6 +264,9 @@ impl Route {
 /// Sends a stanza that could not be delivered to another domain back to its sender.
 fn give_back(core: &Core, delivery: Delivery, condition: Condition) {
     let Delivery { frame, claim, .. } = delivery;
+    if claim.is_given_up() {
+        return; // it went back before
+    }
     let address = |name| frame.attr(name).and_then(|text| Jid::parse(&text).ok());
     if let (Some(from), Some(to)) = (address("from"), address("to")) {
         // whoever gets the error is local, so this does not come back here

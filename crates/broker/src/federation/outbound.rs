@@ -212,7 +212,10 @@ impl OutboundSession {
             }
             InitiatorEvent::Acknowledged(count) => {
                 self.land(count);
-                self.expect_acks();
+                // an answer that acknowledges nothing is no progress
+                if count > 0 || self.sent.is_empty() {
+                    self.expect_acks();
+                }
             }
             InitiatorEvent::Refused { .. } => {
                 self.stream.close();
@@ -242,6 +245,10 @@ impl OutboundSession {
         self.deadline = self.core.env.moment() + self.core.config.limits.server_idle;
         for mail in waiting {
             let Mail::Stanza(delivery) = mail else { continue };
+            if delivery.claim.is_given_up() {
+                self.route.mailbox.landed(1, delivery.frame.len());
+                continue;
+            }
             let frame = delivery.frame.splice().to_stream(ns::SERVER).finish();
             if self.stream.send(&frame) {
                 let Delivery { frame, claim, is_repeat, held, .. } = delivery;
@@ -277,7 +284,8 @@ impl OutboundSession {
             Mail::Stanza(delivery) => Some(delivery),
             Mail::Notice(_) => None,
         });
-        let (back, mut again): (Vec<_>, Vec<_>) = self.take_sent().partition(|delivery| delivery.is_repeat);
+        let sent = self.take_sent().filter(|delivery| !delivery.claim.is_given_up());
+        let (back, mut again): (Vec<_>, Vec<_>) = sent.partition(|delivery| delivery.is_repeat);
         for delivery in back {
             give_back(&self.core, delivery, condition);
         }

@@ -22,8 +22,8 @@ impl ClientSession {
                 // counted all the same: the client may switch acknowledgements on later (XEP-0198 §3)
                 return self.stream.handled(1);
             }
-            let store_at = self.core.env.moment() + self.core.config.limits.settle_grace;
-            let settled = bound.unsettled.push(ticket, &bound.handle.mailbox, store_at);
+            let (now, limits) = (self.core.env.moment(), &self.core.config.limits);
+            let settled = bound.unsettled.push(ticket, &bound.handle.mailbox, now, limits);
             self.stream.handled(settled);
         }
     }

@@ -33,7 +33,7 @@ impl ClientSession {
                     None => self.last_heard + limits.client_idle,
                 };
                 let heir = bound.heir_of.map(|(_, until)| until);
-                [bound.unsettled.store_at(), heir].into_iter().flatten().chain([silence]).min()
+                [bound.unsettled.next_timeout(), heir].into_iter().flatten().chain([silence]).min()
             }
             Phase::Over => None,
         }
@@ -49,9 +49,7 @@ impl ClientSession {
             Phase::Login(_) => self.release_held_login().await,
             Phase::Bound(bound) => {
                 bound.heir_of = bound.heir_of.filter(|(_, until)| *until > now);
-                if bound.unsettled.store_at().is_some_and(|at| at <= now) {
-                    bound.unsettled.store(&self.core).await;
-                }
+                bound.unsettled.check(&self.core, now).await;
                 self.check_silence(now).await;
             }
             Phase::Over => {}

@@ -202,3 +202,30 @@ fn b09_presences_of_contacts_lock_nobody_out() {
     world.settle();
     assert_eq!(messages(&mut world, phone), [7]);
 }
+
+/// One contact whose queue is full and whose client says nothing.
+#[test]
+fn b07_a_silent_contact_holds_up_nobody_for_long() {
+    let mut world = World::with_config(7, &[NORTH], |c| c.limits.offline_bytes = 10);
+    for name in ["alice", "bob", "carol"] {
+        world.register(&format!("{name}@{NORTH}"));
+    }
+    let alice = world.online("alice@north.example", "desk");
+    let bob = world.online("bob@north.example", "phone");
+    let carol = world.online("carol@north.example", "phone");
+    world.freeze(bob);
+    world.client(alice).send_numbered(&message("bob@north.example", 1, 10), Some(1));
+    world.client(alice).send_numbered(&message("carol@north.example", 2, 10), Some(2));
+    world.settle();
+    world.advance(Duration::from_secs(19));
+    assert_eq!(messages(&mut world, carol), [2]);
+    assert!(world.client(alice).acknowledged.is_empty());
+    world.advance(Duration::from_secs(1));
+    let got = world.take(alice);
+    assert_eq!(got.iter().filter_map(super::condition).collect::<Vec<_>>(), ["recipient-unavailable"]);
+    assert_eq!(world.client(alice).acknowledged, [1, 2]);
+    let pad = world.online("bob@north.example", "pad");
+    world.cut(bob);
+    assert!(messages(&mut world, pad).is_empty(), "it is not given to another session later");
+    assert_eq!(held(&world), 0);
+}

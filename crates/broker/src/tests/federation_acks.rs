@@ -233,31 +233,50 @@ fn a_peer_that_acknowledges_too_much_loses_its_connection() {
     assert!(south.heard().contains("handled-count-too-high"));
 }
 
-/// A peer that takes stanzas and acknowledges none counts as dead after a while; the second time they go back.
+/// One silent domain held up the `h` of whoever wrote to it, for minutes, for everybody they wrote to.
 #[test]
-fn a_peer_that_never_acknowledges_is_given_up() {
-    let (mut world, alice, broker, mut request) = alice_has_sent(14);
-    for last in [false, true] {
-        let mut south = Peer::accept(&broker, &request, SM);
-        south.say(ENABLED);
-        assert!(south.heard().contains("id='2'"));
-        world.advance(Duration::from_secs(119));
-        run(south.session.handle_timeout());
-        assert_eq!(south.listen(), Then::Continue);
-        world.advance(Duration::from_secs(1));
-        run(south.session.handle_timeout());
-        assert_eq!(south.listen(), Then::Close);
-        run(south.session.closed());
-        match broker.poll_dial() {
-            Some(next) if !last => request = next,
-            other => assert!(last && other.is_none()),
-        }
-    }
-    world.settle();
+fn b07_a_domain_that_never_acknowledges_holds_up_nobody_for_long() {
+    let (mut world, alice, broker, request) = alice_has_sent(14);
+    let mut south = Peer::accept(&broker, &request, SM);
+    south.say(ENABLED);
+    assert!(south.heard().contains("id='2'"));
+    let local = "<message to='alice@north.example' type='headline' id='3'><body>x</body></message>";
+    world.client(alice).send_numbered(local, Some(3));
+    world.advance(Duration::from_secs(19));
+    assert!(world.client(alice).acknowledged.is_empty());
+    world.take(alice);
+    world.advance(Duration::from_secs(1));
     let got = world.take(alice);
     assert_eq!(ids(&got), ["1", "2"]);
     assert_eq!(got.iter().filter_map(condition).collect::<Vec<_>>(), ["remote-server-timeout"; 2]);
-    assert_eq!(world.client(alice).acknowledged, [1, 2], "a bounce settles them");
+    assert!(got.iter().all(|s| s.child("error", xmpp::ns::CLIENT).and_then(|e| e.attr("type")) == Some("wait")));
+    assert_eq!(world.client(alice).acknowledged, [1, 2, 3], "a bounce settles them");
+    // answers that acknowledge nothing keep no connection alive
+    for _ in 0..9 {
+        world.advance(Duration::from_secs(11));
+        south.say("<a xmlns='urn:xmpp:sm:3' h='0'/>");
+        run(south.session.handle_timeout());
+        assert_eq!(south.listen(), Then::Continue);
+    }
+    world.advance(Duration::from_secs(1));
+    run(south.session.handle_timeout());
+    assert_eq!(south.listen(), Then::Close);
+    run(south.session.closed());
+    assert!(broker.poll_dial().is_none(), "what went back is not sent again");
+    world.settle();
+    assert!(world.take(alice).is_empty(), "nor does it go back twice");
+}
+
+/// What went back while it waited for a connection is not sent on it.
+#[test]
+fn b07_what_went_back_before_it_was_sent_is_not_sent_later() {
+    let (mut world, alice, broker, request) = alice_has_sent(16);
+    world.advance(Duration::from_secs(20));
+    assert_eq!(world.client(alice).acknowledged, [1, 2]);
+    let mut south = Peer::accept(&broker, &request, SM);
+    south.say(ENABLED);
+    assert!(!south.heard().contains("<message"));
+    assert_eq!(broker.budgets.bytes.level().held, 0);
 }
 
 #[test]
