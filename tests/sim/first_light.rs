@@ -125,7 +125,11 @@ fn every_row_of_a_first_light_broker_is_read() {
         assert!(nodes.len() >= 4, "bundles and lists of two versions: {}", nodes.len());
         for node in nodes {
             let items = rows::<tables::ItemRow>(&store, tables::PEP_ITEMS, &format!("{account}\0{}", node.node));
-            assert_eq!(items.len(), node.ids.len());
+            let owner = format!("{account}\0{}", node.node);
+            let order = store.scan_seq(tables::PEP_ORDER, owner.as_bytes(), .., store::Direction::Forward, 999);
+            let order = block_on(order).expect("opens");
+            assert!(node.ids.is_empty() && !items.is_empty(), "their order is in rows of its own");
+            assert_eq!(items.len(), order.len());
         }
         assert_eq!(rows::<tables::UploadOfRow>(&store, tables::UPLOADS_OF, account).len(), 1);
         assert!(rows::<tables::DayQuotaRow>(&store, tables::INVITE_QUOTA, account)[0].used >= 1);

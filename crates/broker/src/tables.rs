@@ -33,6 +33,10 @@ pub const RESERVED: Table = Table::new("reserved");
 pub const PEP_NODES: Table = Table::new("pep-nodes");
 /// Items of a node. Point rows of the owner "account NUL node", named by the id of the item: [`ItemRow`].
 pub const PEP_ITEMS: Table = Table::new("pep-items");
+/// The order of a node's items. Ordered rows of the owner "account NUL node": [`ItemOrderRow`].
+pub const PEP_ORDER: Table = Table::new("pep-order");
+/// How much an account has published. Point rows, named `whole`, and "node NUL name" for each node: [`PepUsageRow`].
+pub const PEP_USAGE: Table = Table::new("pep-usage");
 /// Uploaded files. Point rows of the owner `uploads`, named by the random name of the file: [`UploadRow`].
 pub const UPLOADS: Table = Table::new("uploads");
 /// Which files an account has uploaded. Point rows, named by the random name of the file: [`UploadOfRow`].
@@ -239,7 +243,7 @@ pub struct NodeRow {
     /// Its settings, as the form in which they travel (XEP-0060 §8.2).
     #[prost(string, tag = "2")]
     pub config: String,
-    /// Ids of its items, oldest first.
+    /// Ids of its items, oldest first. Of first light: since the second schema they are in [`PEP_ORDER`].
     #[prost(string, repeated, tag = "3")]
     pub ids: Vec<String>,
     /// Addresses that get notifications because they asked.
@@ -265,6 +269,31 @@ pub struct ItemRow {
     /// When it was published, in milliseconds since the Unix epoch.
     #[prost(int64, tag = "3")]
     pub at: i64,
+    /// The number of its row in [`PEP_ORDER`]; 0 where only that row knows.
+    #[prost(uint64, tag = "4")]
+    pub seq: u64,
+}
+
+/// The place of an item among those of its node.
+#[derive(Clone, PartialEq, Message)]
+pub struct ItemOrderRow {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// What it counts for, in bytes.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+}
+
+/// How much was published.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct PepUsageRow {
+    /// Items.
+    #[prost(uint64, tag = "1")]
+    pub items: u64,
+    /// What they count for, in bytes.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
 }
 
 /// An uploaded file, or the place for one.

@@ -2,7 +2,8 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `node` | a node on disk: settings, the order of its items, who is listed |
+//! | `node` | a node on disk: settings, who is listed |
+//! | `items` | its items: their order, what they count for |
 //! | `owner` | what the owner asks: publish, retract, make, configure, delete |
 //! | `reader` | what others ask: read, subscribe; and who may |
 //! | `notify` | who hears of what happened |
@@ -14,6 +15,7 @@
 
 pub mod discovery;
 pub(crate) mod interest;
+pub(crate) mod items;
 mod node;
 mod notify;
 mod owner;
@@ -47,13 +49,15 @@ pub struct PepLimits {
     pub nodes: usize,
     /// Items of a node.
     pub items: u32,
+    /// Bytes of all items of an account.
+    pub bytes: u64,
     /// Addresses that a node lists, of each kind.
     pub listed: usize,
 }
 
 impl Default for PepLimits {
     fn default() -> Self {
-        Self { item_bytes: 192 * 1024, nodes: 200, items: 1000, listed: 1000 }
+        Self { item_bytes: 192 * 1024, nodes: 200, items: 1000, bytes: 16 * 1024 * 1024, listed: 1000 }
     }
 }
 
@@ -137,7 +141,11 @@ pub(crate) async fn remove_of(core: &Core, account: &BareJid) -> Result<(), Stor
     for name in node::names(core, account).await? {
         let Some(node) = node::Node::load(core, account, &name).await? else { continue };
         let mut transaction = core.store.transaction();
-        node.delete(&mut transaction, account);
+        match node.delete(core, &mut transaction, account).await {
+            Ok(()) => {}
+            Err(PepError::Store(error)) => return Err(error),
+            Err(PepError::Rule(_)) => continue, // no rule is against less
+        }
         transaction.commit().await?;
     }
     Ok(())

@@ -3,13 +3,19 @@
 use prost::Message as _;
 use store::{Key, StoreError, Transaction, Value};
 use xep::forms::{Form, FormType};
-use xep::pubsub::{Affiliation, Item, NodeConfig};
+use xep::pubsub::{Affiliation, Item, NodeConfig, PubSubError};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::time::Timestamp;
 
+use super::PepError;
+use super::items::{self, Items};
 use crate::Core;
-use crate::tables::{ItemRow, NodeRow, PEP_ITEMS, PEP_NODES};
+use crate::tables::{NodeRow, PEP_NODES};
 
+/// Longest name.
+const NAME_BYTES_MAX: usize = 1024;
+/// Longest list of one kind.
+const LIST_BYTES_MAX: usize = 64 * 1024;
 /// Longest settings that are read back.
 const CONFIG_BYTES_MAX: usize = 64 * 1024;
 /// Room for what stands around a payload.
@@ -52,46 +58,48 @@ impl Node {
         transaction.put(&key, self.row.encode_to_vec());
     }
 
-    /// Puts the end of the node into a commit.
-    pub(super) fn delete(&self, transaction: &mut Transaction, account: &BareJid) {
+    /// Refuses a node whose row would be too large. What is written must also be read again.
+    pub(super) fn check_size(&self) -> Result<(), PubSubError> {
+        let bytes = |list: &[String]| list.iter().map(String::len).sum::<usize>();
+        let longest = [&self.row.subscribers, &self.row.members, &self.row.outcasts].map(|list| bytes(list));
+        if longest.into_iter().any(|bytes| bytes > LIST_BYTES_MAX) {
+            return Err(PubSubError::TooManySubscriptions);
+        }
+        let config = self.config.to_form(FormType::Submit).to_element().to_xml("");
+        if self.name().len() > NAME_BYTES_MAX || config.len() > CONFIG_BYTES_MAX {
+            return Err(PubSubError::NotAcceptable);
+        }
+        Ok(())
+    }
+
+    /// Lets a commit fail when somebody else has changed the node since it was read, without writing it.
+    pub(super) fn expect(&self, transaction: &mut Transaction, account: &BareJid) {
+        transaction.expect(&key(account, self.name()), self.as_read.as_ref());
+    }
+
+    /// Tells whether it is on disk.
+    pub(super) fn is_new(&self) -> bool {
+        self.as_read.is_none()
+    }
+
+    /// Puts the end of the node and of its items into a commit.
+    pub(super) async fn delete(
+        &self,
+        core: &Core,
+        transaction: &mut Transaction,
+        account: &BareJid,
+    ) -> Result<(), PepError> {
         let key = key(account, self.name());
         transaction.expect(&key, self.as_read.as_ref());
         transaction.delete(&key);
-        for id in &self.row.ids {
-            transaction.delete(&item_key(account, self.name(), id));
-        }
+        let mut items = Items::load(core, account, self.name()).await?;
+        items.remove_all(transaction).await?;
+        items.write(transaction)
     }
 
-    /// Adds an item as the newest, in place of an older one with its id, and drops what is too much.
-    pub(super) fn add_item(&mut self, transaction: &mut Transaction, account: &BareJid, item: &ItemRow, limit: u32) {
-        transaction.put(&item_key(account, self.name(), &item.id), item.encode_to_vec());
-        self.row.ids.retain(|id| *id != item.id);
-        self.row.ids.push(item.id.clone());
-        self.trim(transaction, account, limit);
-    }
-
-    /// Drops the oldest items beyond what the settings allow.
-    pub(super) fn trim(&mut self, transaction: &mut Transaction, account: &BareJid, limit: u32) {
-        let kept = usize::try_from(self.config.max_items.count(limit)).unwrap_or(usize::MAX);
-        let excess = self.row.ids.len().saturating_sub(kept);
-        for id in self.row.ids.drain(..excess) {
-            transaction.delete(&item_key(account, &self.row.node, &id));
-        }
-    }
-
-    /// Removes items; returns the ids of those that were there.
-    pub(super) fn remove_items(
-        &mut self,
-        transaction: &mut Transaction,
-        account: &BareJid,
-        ids: &[String],
-    ) -> Vec<String> {
-        let (removed, kept) = std::mem::take(&mut self.row.ids).into_iter().partition(|id| ids.contains(id));
-        self.row.ids = kept;
-        for id in &removed {
-            transaction.delete(&item_key(account, self.name(), id));
-        }
-        removed
+    /// How many items its settings keep.
+    pub(super) fn kept(&self, core: &Core) -> u64 {
+        if self.config.persist { u64::from(self.config.max_items.count(core.config.pep.items)) } else { 0 }
     }
 
     /// Tells how an address is listed.
@@ -118,11 +126,7 @@ impl Node {
         account: &BareJid,
         id: &str,
     ) -> Result<Option<(Item, Timestamp)>, StoreError> {
-        if !self.row.ids.iter().any(|known| known == id) {
-            return Ok(None);
-        }
-        let Some(value) = core.store.get(&item_key(account, self.name(), id)).await? else { return Ok(None) };
-        let row = ItemRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+        let Some(row) = items::row(core, account, self.name(), id).await? else { return Ok(None) };
         let max = core.config.pep.item_bytes.saturating_add(ITEM_SLACK_BYTES);
         let payload = xep::document::parse(row.payload.as_bytes(), max).map_err(|_| StoreError::Altered)?;
         Ok(Some((Item { id: Some(row.id), payload: Some(payload) }, Timestamp::from_millis(row.at))))
@@ -130,7 +134,7 @@ impl Node {
 
     /// Reads the newest item.
     pub(super) async fn last(&self, core: &Core, account: &BareJid) -> Result<Option<(Item, Timestamp)>, StoreError> {
-        match self.row.ids.last() {
+        match items::newest(core, account, self.name(), 1).await?.first() {
             Some(id) => self.item(core, account, id).await,
             None => Ok(None),
         }
@@ -146,12 +150,6 @@ pub(super) async fn names(core: &Core, account: &BareJid) -> Result<Vec<String>,
 
 fn key(account: &BareJid, name: &str) -> Key {
     PEP_NODES.row(account.as_str().as_bytes(), name.as_bytes())
-}
-
-fn item_key(account: &BareJid, node: &str, id: &str) -> Key {
-    // no address contains NUL, so no two pairs run together
-    let owner = format!("{}\0{node}", account.as_str());
-    PEP_ITEMS.row(owner.as_bytes(), id.as_bytes())
 }
 
 fn parse_config(xml: &str) -> Option<NodeConfig> {

@@ -1,15 +1,17 @@
 //! Who hears of what happened at a node (XEP-0163 §4).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use store::StoreError;
 use xep::pubsub::{Event, SendLast};
 use xmpp::jid::{BareJid, Jid};
-use xmpp::time::Timestamp;
-use xmpp::xml::Element;
+use xmpp::ns;
+use xmpp::xml::{Element, Frame, SharedContent};
 
 use super::node::{self, Node};
 use super::reader::Asker;
+use crate::route::{MessageType, Stanza};
 use crate::tables::RosterRow;
 use crate::{Core, roster, route};
 
@@ -22,8 +24,17 @@ pub(super) async fn everybody(core: &Core, account: &BareJid, node: &Node, event
         return;
     }
     let event = if node.config.payloads { event } else { event.without_payloads() };
+    let content = SharedContent::new("message", &[event.to_element()], ns::CLIENT);
+    // however many get it, it lies in memory once, and is charged once to who published it
+    let by = core.source(account.as_ref());
+    let Ok(charge) = by.charge(content.len()) else { return };
+    let content = content.keeping(charge);
     for to in receivers(core, account, node).await.unwrap_or_default() {
-        route::send(core, &message(core, account, &to, &event, None)).await;
+        let Ok(to) = Jid::parse(&to) else { continue };
+        let frame = Frame::around(&envelope(core, account, &to), &content, ns::CLIENT);
+        let stanza = Stanza { frame, from: account.to_jid(), to, by: Arc::clone(&by) };
+        // boxed: a route that sends is inside a send that routes
+        Box::pin(route::message(core, stanza, MessageType::Headline, None)).await;
     }
 }
 
@@ -59,7 +70,13 @@ pub(super) async fn last_item(core: &Core, account: &BareJid, node: &Node, to: &
     let Some((item, at)) = node.last(core, account).await? else { return Ok(()) };
     let event = Event::published(node.name(), item);
     let event = if node.config.payloads { event } else { event.without_payloads() };
-    route::send(core, &message(core, account, to.as_str(), &event, Some(at))).await;
+    let delay =
+        Element::new("delay", "urn:xmpp:delay").with_attr("from", account.as_str()).with_attr("stamp", at.to_xep0082());
+    let message = envelope(core, account, to).with_child(event.to_element()).with_child(delay);
+    let frame = Frame::from_element(&message, ns::CLIENT).without_structure();
+    // charged to who gets it: it is sent because they came
+    let stanza = Stanza { frame, from: account.to_jid(), to: to.clone(), by: core.source(to) };
+    Box::pin(route::message(core, stanza, MessageType::Headline, None)).await;
     Ok(())
 }
 
@@ -135,15 +152,11 @@ async fn last_item_to_interested(
     Ok(())
 }
 
-fn message(core: &Core, account: &BareJid, to: &str, event: &Event, at: Option<Timestamp>) -> Element {
-    let delay = at.map(|at| {
-        Element::new("delay", "urn:xmpp:delay").with_attr("from", account.as_str()).with_attr("stamp", at.to_xep0082())
-    });
-    Element::new("message", xmpp::ns::CLIENT)
+/// The message around an event, without it.
+fn envelope(core: &Core, account: &BareJid, to: &Jid) -> Element {
+    Element::new("message", ns::CLIENT)
         .with_attr("from", account.as_str())
-        .with_attr("to", to)
+        .with_attr("to", to.as_str())
         .with_attr("type", "headline")
         .with_attr("id", core.env.random_id())
-        .with_child(event.to_element())
-        .with_children(delay)
 }

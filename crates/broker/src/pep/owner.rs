@@ -6,6 +6,7 @@ use xep::pubsub::request::Answer;
 use xep::pubsub::{Affiliation, Event, Item, NodeConfig, PubSubError, Request, SubscriptionState};
 use xmpp::jid::{BareJid, Jid};
 
+use super::items::Items;
 use super::node::{self, Node};
 use super::{Outcome, PepError, notify};
 use crate::Core;
@@ -31,7 +32,7 @@ async fn attempt(core: &Core, account: &BareJid, asked: &Request) -> Outcome {
         Request::Delete { node } => return delete(core, account, node).await,
         Request::Purge { node } => return purge(core, account, node).await,
         Request::ModifySubscriptions { node, changes } => {
-            return modify(core, account, node, |node| change_subscriptions(core, node, changes)).await;
+            return modify(core, account, node, |node| change_subscriptions(node, changes)).await;
         }
         Request::ModifyAffiliations { node, changes } => {
             return modify(core, account, node, |node| change_affiliations(core, node, changes)).await;
@@ -66,7 +67,9 @@ async fn fresh(core: &Core, account: &BareJid, name: &str, form: Option<&Form>) 
     if node::names(core, account).await?.len() >= core.config.pep.nodes {
         return Err(PubSubError::TooManyNodes.into());
     }
-    Ok(Node::new(name, config))
+    let node = Node::new(name, config);
+    node.check_size()?;
+    Ok(node)
 }
 
 async fn create(core: &Core, account: &BareJid, name: Option<&str>, form: Option<&Form>) -> Outcome {
@@ -98,12 +101,18 @@ async fn publish(core: &Core, account: &BareJid, name: &str, item: &Item, option
         }
     };
     let id = item.id.clone().unwrap_or_else(|| core.env.random_id());
-    let row = ItemRow { id: id.clone(), payload: xml, at: core.env.now().as_millis() };
+    let row = ItemRow { id: id.clone(), payload: xml, at: core.env.now().as_millis(), seq: 0 };
     let mut transaction = core.store.transaction();
     if node.config.persist {
-        node.add_item(&mut transaction, account, &row, core.config.pep.items);
+        let mut items = Items::load(core, account, name).await?;
+        items.add(&mut transaction, row, node.kept(core)).await?;
+        items.write(&mut transaction)?;
     }
-    node.save(&mut transaction, account);
+    if node.is_new() {
+        node.save(&mut transaction, account);
+    } else {
+        node.expect(&mut transaction, account);
+    }
     transaction.commit().await?;
     let item = Item { id: Some(id.clone()), payload: Some(payload.clone()) };
     notify::everybody(core, account, &node, Event::published(name, item)).await;
@@ -111,13 +120,15 @@ async fn publish(core: &Core, account: &BareJid, name: &str, item: &Item, option
 }
 
 async fn retract(core: &Core, account: &BareJid, name: &str, ids: &[String], notify: Option<bool>) -> Outcome {
-    let mut node = load(core, account, name).await?;
+    let node = load(core, account, name).await?;
     let mut transaction = core.store.transaction();
-    let removed = node.remove_items(&mut transaction, account, ids);
+    let mut items = Items::load(core, account, name).await?;
+    let removed = items.remove(&mut transaction, ids).await?;
     if removed.is_empty() {
         return Err(PubSubError::NotFound.into());
     }
-    node.save(&mut transaction, account);
+    items.write(&mut transaction)?;
+    node.expect(&mut transaction, account);
     transaction.commit().await?;
     if notify.unwrap_or(node.config.notify_retract) {
         notify::everybody(core, account, &node, Event::retracted(name, removed)).await;
@@ -130,12 +141,11 @@ async fn configure(core: &Core, account: &BareJid, name: &str, form: Option<&For
     let Some(form) = form else { return Ok(None) };
     let before = node.clone();
     node.config = node.config.apply(form)?;
+    node.check_size()?;
     let mut transaction = core.store.transaction();
-    if !node.config.persist {
-        let all = node.row.ids.clone();
-        node.remove_items(&mut transaction, account, &all);
-    }
-    node.trim(&mut transaction, account, core.config.pep.items);
+    let mut items = Items::load(core, account, name).await?;
+    items.trim(&mut transaction, node.kept(core)).await?;
+    items.write(&mut transaction)?;
     node.save(&mut transaction, account);
     transaction.commit().await?;
     if node.config.notify_config {
@@ -150,7 +160,7 @@ async fn configure(core: &Core, account: &BareJid, name: &str, form: Option<&For
 async fn delete(core: &Core, account: &BareJid, name: &str) -> Outcome {
     let node = load(core, account, name).await?;
     let mut transaction = core.store.transaction();
-    node.delete(&mut transaction, account);
+    node.delete(core, &mut transaction, account).await?;
     transaction.commit().await?;
     if node.config.notify_delete {
         notify::everybody(core, account, &node, Event::Deleted { node: name.to_owned() }).await;
@@ -159,11 +169,12 @@ async fn delete(core: &Core, account: &BareJid, name: &str) -> Outcome {
 }
 
 async fn purge(core: &Core, account: &BareJid, name: &str) -> Outcome {
-    let mut node = load(core, account, name).await?;
+    let node = load(core, account, name).await?;
     let mut transaction = core.store.transaction();
-    let all = node.row.ids.clone();
-    node.remove_items(&mut transaction, account, &all);
-    node.save(&mut transaction, account);
+    let mut items = Items::load(core, account, name).await?;
+    items.remove_all(&mut transaction).await?;
+    items.write(&mut transaction)?;
+    node.expect(&mut transaction, account);
     transaction.commit().await?;
     notify::everybody(core, account, &node, Event::Purged { node: name.to_owned() }).await;
     Ok(None)
@@ -179,6 +190,7 @@ async fn modify(
     let mut node = load(core, account, name).await?;
     let before = node.clone();
     change(&mut node)?;
+    node.check_size()?;
     let mut transaction = core.store.transaction();
     node.save(&mut transaction, account);
     transaction.commit().await?;
@@ -186,16 +198,18 @@ async fn modify(
     Ok(None)
 }
 
-fn change_subscriptions(core: &Core, node: &mut Node, changes: &[(Jid, SubscriptionState)]) -> Result<(), PubSubError> {
+/// Who is subscribed is removed by the owner and never added: nobody is sent what they did not ask for (XEP-0060 §8.8.2
+/// leaves it to the service which changes it takes).
+fn change_subscriptions(node: &mut Node, changes: &[(Jid, SubscriptionState)]) -> Result<(), PubSubError> {
     for (jid, state) in changes {
-        node.row.subscribers.retain(|listed| listed != jid.as_str());
+        let is_listed = node.row.subscribers.iter().any(|listed| listed == jid.as_str());
         match state {
-            SubscriptionState::None => {}
-            SubscriptionState::Subscribed => node.row.subscribers.push(jid.as_str().to_owned()),
-            SubscriptionState::Pending | SubscriptionState::Unconfigured => return Err(PubSubError::NotAcceptable),
+            SubscriptionState::None => node.row.subscribers.retain(|listed| listed != jid.as_str()),
+            SubscriptionState::Subscribed if is_listed => {}
+            _ => return Err(PubSubError::NotAcceptable),
         }
     }
-    if node.row.subscribers.len() > core.config.pep.listed { Err(PubSubError::TooManySubscriptions) } else { Ok(()) }
+    Ok(())
 }
 
 fn change_affiliations(core: &Core, node: &mut Node, changes: &[(BareJid, Affiliation)]) -> Result<(), PubSubError> {

@@ -6,6 +6,7 @@ use xep::pubsub::rules::{Reader, check_access};
 use xep::pubsub::{Affiliation, Item, PubSubError, Request, SendLast, SubscriptionState};
 use xmpp::jid::{BareJid, Jid};
 
+use super::items;
 use super::node::{self, Node};
 use super::{Outcome, PepError, notify};
 use crate::tables::{PEP_NODES, RosterRow};
@@ -64,7 +65,7 @@ impl Asker {
 /// Answers what is not the owner's alone; `None` for the rest.
 pub(super) async fn answer(core: &Core, account: &BareJid, from: &Jid, asked: &Request) -> Option<Outcome> {
     Some(match asked {
-        Request::Items { node, ids, max_items } => items(core, account, from, node, ids, *max_items).await,
+        Request::Items { node, ids, max_items } => read_items(core, account, from, node, ids, *max_items).await,
         Request::Subscribe { node, jid } => subscribe(core, account, from, node, jid, true).await,
         Request::Unsubscribe { node, jid } => subscribe(core, account, from, node, jid, false).await,
         Request::Subscriptions { node } => subscriptions(core, account, from, node.as_deref()).await,
@@ -80,7 +81,7 @@ async fn readable(core: &Core, account: &BareJid, from: &Jid, name: &str) -> Res
     Ok(node)
 }
 
-async fn items(
+async fn read_items(
     core: &Core,
     account: &BareJid,
     from: &Jid,
@@ -90,15 +91,16 @@ async fn items(
 ) -> Outcome {
     let node = readable(core, account, from, name).await?;
     let newest = max_items.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-    let wanted: Vec<&String> = if ids.is_empty() {
-        node.row.ids.iter().skip(node.row.ids.len().saturating_sub(newest)).collect()
+    let most = core.config.pep.items.try_into().unwrap_or(usize::MAX);
+    let wanted: Vec<String> = if ids.is_empty() {
+        items::newest(core, account, name, newest.min(most)).await?
     } else {
-        ids.iter().take(core.config.pep.items.try_into().unwrap_or(usize::MAX)).collect()
+        ids.iter().take(most).cloned().collect()
     };
     let mut found: Vec<Item> = Vec::new();
     let mut bytes = 0_usize;
     for id in wanted.into_iter().rev() {
-        let Some((item, _)) = node.item(core, account, id).await? else { continue };
+        let Some((item, _)) = node.item(core, account, &id).await? else { continue };
         // the newest ones that fit into a stanza; the rest can be asked for by id (XEP-0060 §6.5.4)
         bytes = bytes.saturating_add(item.payload.as_ref().map_or(0, |p| p.to_xml("").len()));
         if !found.is_empty() && bytes > core.config.pep.item_bytes {
@@ -133,6 +135,7 @@ async fn subscribe(core: &Core, account: &BareJid, from: &Jid, name: &str, jid: 
                 return Err(PubSubError::TooManySubscriptions.into());
             }
             node.row.subscribers.push(jid.as_str().to_owned());
+            node.check_size()?;
         } else if !wanted {
             if !is_listed {
                 return Err(PubSubError::NotSubscribed.into());

@@ -1,3 +1,4 @@
+mod bounds;
 mod learnt;
 
 use xep::caps::Caps;
@@ -416,7 +417,7 @@ fn an_answer_that_nobody_asked_for_or_of_somebody_else_changes_nothing() {
 #[test]
 fn x18_the_bounds_hold() {
     let mut world = World::with_config(1, &[NORTH], |config| {
-        config.pep = super::PepLimits { item_bytes: 200, nodes: 2, items: 3, listed: 1 };
+        config.pep = super::PepLimits { item_bytes: 200, nodes: 2, items: 3, bytes: 1 << 20, listed: 1 };
     });
     world.register(ALICE);
     world.register("bob@north.example");
@@ -487,7 +488,7 @@ fn many_publishers_of_one_node_lose_nothing() {
     let mut other = run(super::node::Node::load(core, &account, "n")).expect("readable").expect("a node");
     for (node, expected) in [(&mut one, Ok(())), (&mut other, Err(store::StoreError::Conflict))] {
         let mut transaction = core.store.transaction();
-        node.row.ids.push("x".to_owned());
+        node.row.members.push("x".to_owned());
         node.save(&mut transaction, &account);
         assert_eq!(run(transaction.commit()), expected);
     }

@@ -30,6 +30,8 @@ pub enum PubSubError {
     InvalidPayload,
     /// The item is too large.
     PayloadTooBig,
+    /// The account has published as much as it may.
+    QuotaExceeded,
     /// The account has as many nodes as it may have.
     TooManyNodes,
     /// The node is as full as its settings allow.
@@ -85,6 +87,7 @@ impl From<&PubSubError> for StanzaError {
             PubSubError::PayloadRequired => specific(C::BadRequest, "payload-required"),
             PubSubError::InvalidPayload => specific(C::BadRequest, "invalid-payload"),
             PubSubError::PayloadTooBig => specific(C::NotAcceptable, "payload-too-big"),
+            PubSubError::QuotaExceeded => StanzaError::new(C::ResourceConstraint).with_type(ErrorType::Cancel),
             PubSubError::TooManyNodes => specific(C::Conflict, "max-nodes-exceeded"),
             PubSubError::TooManySubscriptions => {
                 specific(C::PolicyViolation, "too-many-subscriptions").with_type(ErrorType::Wait)

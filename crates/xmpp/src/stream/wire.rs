@@ -241,7 +241,9 @@ impl Wire {
 
     pub(super) fn write_frame(&mut self, frame: &Frame) {
         if self.phase == Phase::Open {
-            self.out.extend_from_slice(frame.bytes());
+            for piece in frame.pieces() {
+                self.out.extend_from_slice(piece);
+            }
         }
     }
 

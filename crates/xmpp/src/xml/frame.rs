@@ -22,7 +22,9 @@ pub struct Frame {
 }
 
 struct Inner {
+    /// All of it, or its beginning where `shared` has the rest.
     bytes: Bytes,
+    shared: Option<Box<Shared>>,
     stream_ns: Name,
     /// Filled at once by a scanner, and when somebody looks by a splice.
     shape: OnceLock<Shape>,
@@ -34,9 +36,77 @@ pub(super) enum Shape {
     Tree(Element),
 }
 
+/// The end of a frame that others have too.
+struct Shared {
+    content: Bytes,
+    /// Beginning and end together, once somebody has looked.
+    whole: OnceLock<Bytes>,
+}
+
+impl Inner {
+    fn new(bytes: Bytes, stream_ns: Name, shape: OnceLock<Shape>) -> Arc<Self> {
+        Arc::new(Self { bytes, shared: None, stream_ns, shape })
+    }
+
+    fn bytes(&self) -> &Bytes {
+        let Some(shared) = &self.shared else { return &self.bytes };
+        shared.whole.get_or_init(|| [&self.bytes[..], &shared.content[..]].concat().into())
+    }
+}
+
+/// What is inside several stanzas and held once: see [`Frame::around`].
+#[derive(Clone)]
+pub struct SharedContent {
+    root: &'static str,
+    bytes: Bytes,
+}
+
+impl fmt::Debug for SharedContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedContent(of {} bytes)", self.bytes.len())
+    }
+}
+
+impl SharedContent {
+    /// Writes what is inside stanzas of the name `root` where `ns` is the default namespace.
+    #[must_use]
+    pub fn new<'a>(root: &'static str, children: impl IntoIterator<Item = &'a Element>, ns: &str) -> Self {
+        let mut text: String = children.into_iter().map(|child| child.to_xml(ns)).collect();
+        text.push_str("</");
+        text.push_str(root);
+        text.push('>');
+        text.shrink_to_fit();
+        Self { root, bytes: text.into() }
+    }
+
+    /// Returns the length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Tells whether there are no bytes; never so.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Keeps something for as long as the last stanza with this content lives.
+    #[must_use]
+    pub fn keeping(self, kept: impl Send + 'static) -> Self {
+        struct Owner<K>(Bytes, #[allow(dead_code, reason = "it is held, and dropped with the bytes")] K);
+        impl<K> AsRef<[u8]> for Owner<K> {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        Self { bytes: Bytes::from_owner(Owner(self.bytes, kept)), ..self }
+    }
+}
+
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame(<{}> of {} bytes)", self.name(), self.inner.bytes.len())
+        write!(f, "Frame(<{}> of {} bytes)", self.name(), self.len())
     }
 }
 
@@ -52,22 +122,36 @@ impl Frame {
         Self::from_owned(element.clone(), stream_ns)
     }
 
+    /// Makes a stanza of a root without children, whose name the content was written for, and that content, which it shares
+    /// with others.
+    #[must_use]
+    pub fn around(root: &Element, content: &SharedContent, stream_ns: &'static str) -> Self {
+        let mut head = root.to_xml(stream_ns);
+        debug_assert!(root.name() == content.root && head.ends_with("/>"), "an empty root of the right name");
+        head.truncate(head.len().saturating_sub(2));
+        head.push('>');
+        head.shrink_to_fit();
+        let shared = Some(Box::new(Shared { content: content.bytes.clone(), whole: OnceLock::new() }));
+        let stream_ns = Cow::Borrowed(stream_ns);
+        Self { inner: Arc::new(Inner { bytes: head.into(), shared, stream_ns, shape: OnceLock::new() }) }
+    }
+
     pub(super) fn from_owned(element: Element, stream_ns: Name) -> Self {
         let bytes = Bytes::from(element.to_xml(&stream_ns));
-        Self { inner: Arc::new(Inner { bytes, stream_ns, shape: OnceLock::from(Shape::Tree(element)) }) }
+        Self { inner: Inner::new(bytes, stream_ns, OnceLock::from(Shape::Tree(element))) }
     }
 
     pub(super) fn from_tape(bytes: Bytes, tape: Tape, stream_ns: Name) -> Self {
-        Self { inner: Arc::new(Inner { bytes, stream_ns, shape: OnceLock::from(Shape::Tape(tape)) }) }
+        Self { inner: Inner::new(bytes, stream_ns, OnceLock::from(Shape::Tape(tape))) }
     }
 
     /// Makes a frame of bytes that were put together from accepted spans and our own writer's output.
     pub(super) fn from_spliced(bytes: Bytes, stream_ns: Name) -> Self {
-        Self { inner: Arc::new(Inner { bytes, stream_ns, shape: OnceLock::new() }) }
+        Self { inner: Inner::new(bytes, stream_ns, OnceLock::new()) }
     }
 
     pub(super) fn shape(&self) -> &Shape {
-        self.inner.shape.get_or_init(|| rescan(&self.inner.bytes, &self.inner.stream_ns))
+        self.inner.shape.get_or_init(|| rescan(self.inner.bytes(), &self.inner.stream_ns))
     }
 
     /// Returns the default namespace of the stream that the bytes are for.
@@ -122,17 +206,22 @@ impl Frame {
     /// Returns the bytes as they go on the wire.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        &self.inner.bytes
+        self.inner.bytes()
+    }
+
+    /// Returns the bytes in two pieces, as they are held; the second is mostly empty.
+    pub(crate) fn pieces(&self) -> [&[u8]; 2] {
+        [&self.inner.bytes, self.inner.shared.as_ref().map_or(&[], |shared| &shared.content)]
     }
 
     /// Returns the length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.inner.bytes.len()
+        self.pieces().map(<[u8]>::len).into_iter().sum()
     }
 
     /// Returns about how much memory the frame holds: its bytes, and its structure where that is known. Clones hold it
-    /// together.
+    /// together. Content that other stanzas share is not counted.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let shape = match self.inner.shape.get() {
@@ -140,20 +229,27 @@ impl Frame {
             Some(Shape::Tape(tape)) => tape.held_bytes(),
             Some(Shape::Tree(element)) => element.held_bytes(),
         };
-        size_of::<Inner>().saturating_add(self.inner.bytes.len()).saturating_add(shape)
+        let whole = self.inner.shared.as_ref().and_then(|shared| shared.whole.get()).map_or(0, Bytes::len);
+        size_of::<Inner>().saturating_add(self.inner.bytes.len()).saturating_add(whole).saturating_add(shape)
     }
 
     /// Returns a frame of the same bytes, which it shares, without the structure: that is found again when somebody looks,
     /// and belongs to this frame alone. For what is kept for long, or is looked at once.
     #[must_use]
     pub fn without_structure(&self) -> Self {
-        Self::from_spliced(self.inner.bytes.clone(), self.inner.stream_ns.clone())
+        let shared = self
+            .inner
+            .shared
+            .as_ref()
+            .map(|shared| Box::new(Shared { content: shared.content.clone(), whole: OnceLock::new() }));
+        let (bytes, stream_ns) = (self.inner.bytes.clone(), self.inner.stream_ns.clone());
+        Self { inner: Arc::new(Inner { bytes, shared, stream_ns, shape: OnceLock::new() }) }
     }
 
     /// Tells whether there are no bytes; never so for a frame from a scanner.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inner.bytes.is_empty()
+        self.len() == 0
     }
 
     /// Starts a changed copy.
@@ -217,7 +313,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn bytes(self) -> &'a [u8] {
-        &self.frame.bytes
+        self.frame.bytes()
     }
 
     fn value(self, attr: &AttrSpan) -> Cow<'a, str> {

@@ -17,7 +17,7 @@ mod writer;
 
 pub use element::{Element, Name, Node};
 pub use error::XmlError;
-pub use frame::{ElementRef, Frame};
+pub use frame::{ElementRef, Frame, SharedContent};
 pub use legal::{is_xml_char, to_carriable};
 pub use limits::Limits;
 pub use scanner::{StreamHeader, StreamScanner, Token};
