@@ -91,7 +91,7 @@ fn endpoint_from_uri(endpoint: &uri::Endpoint) -> Endpoint {
 fn endpoint_to_uri(endpoint: &Endpoint) -> Option<uri::Endpoint> {
     let host = match endpoint.host.parse() {
         Ok(address) => uri::Host::Address(address),
-        Err(_) => uri::Host::parse(&endpoint.host).ok()?,
+        Err(_) => uri::Host::parse(&xmpp::jid::to_ascii(&endpoint.host)?).ok()?,
     };
     (endpoint.port > 0).then_some(uri::Endpoint { host, port: endpoint.port })
 }

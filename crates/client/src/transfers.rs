@@ -319,7 +319,7 @@ impl Engine {
         let port = HttpsUrl::parse(&slot.get_url).ok()?.port;
         let host = |host: &str| match host.parse() {
             Ok(address) => Some(Host::Address(address)),
-            Err(_) => Host::parse(host).ok(),
+            Err(_) => Host::parse(&xmpp::jid::to_ascii(host)?).ok(),
         };
         let at = account.endpoints().iter().filter_map(|e| Some(UriEndpoint { host: host(&e.host)?, port })).collect();
         Some(Reach { pin: account.pin()?, at })

@@ -85,7 +85,7 @@ async fn passwords_are_changed_and_wrong_ones_refused() {
     let server = broker("north.example").await;
     let alice = Person::joined(&server, "alice").await;
     let file = alice.home.0.join("password");
-    std::fs::write(&file, "a walnut lantern\n").expect("written");
+    std::fs::write(&file, "a walnut lantern by the harbour\n").expect("written");
     let file = file.to_str().expect("text");
     assert_eq!(alice.run(&["account", "password", "--password-file", file]).await.exit, Exit::Ok);
     assert_eq!(alice.run(&["status"]).await.exit, Exit::Ok);
@@ -108,7 +108,7 @@ async fn passwords_are_changed_and_wrong_ones_refused() {
     let (ran, _) = login("a walnut lamp").await;
     assert_eq!(ran.exit, Exit::NoAccount, "{ran:?}");
     assert!(ran.err.contains("does not accept this password"), "{ran:?}");
-    let (ran, elsewhere) = login("a walnut lantern").await;
+    let (ran, elsewhere) = login("a walnut lantern by the harbour").await;
     assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
     assert_eq!(ran.out.lines().next(), Some("You are signed in as alice@north.example."));
     assert_eq!(elsewhere.run(&["account", "delete"]).await.exit, Exit::Usage, "nobody can be asked");

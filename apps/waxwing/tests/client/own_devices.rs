@@ -21,7 +21,7 @@ impl Scene {
         let server = broker("north.example").await;
         let phone = Person::joined(&server, "alice").await;
         let file = phone.home.0.join("password");
-        std::fs::write(&file, "a walnut lantern\n").expect("written");
+        std::fs::write(&file, "a walnut lantern by the harbour\n").expect("written");
         let file = file.to_str().expect("text");
         assert_eq!(phone.run(&["account", "password", "--password-file", file]).await.exit, Exit::Ok);
         let bob = Person::new();
@@ -31,7 +31,7 @@ impl Scene {
 
     async fn login(&self, answers: Option<&'static str>) -> Ran {
         let (file, ca) = (self.laptop.home.0.join("password"), self.laptop.home.0.join("ca.pem"));
-        std::fs::write(&file, "a walnut lantern\n").expect("written");
+        std::fs::write(&file, "a walnut lantern by the harbour\n").expect("written");
         std::fs::write(&ca, &self.server.facts().ca_pem).expect("written");
         let (file, ca) = (file.to_str().expect("text"), ca.to_str().expect("text"));
         let host = self.server.addresses().client.to_string();

@@ -5,11 +5,10 @@
 
 use std::net::IpAddr;
 
-use xep::uri::Host;
 use xmpp::jid::BareJid;
 
 use super::File;
-use crate::server::{canonical, parse_peer};
+use crate::server::{canonical, host_of, parse_peer};
 
 /// A setting that is a number.
 pub(super) struct Range {
@@ -151,7 +150,7 @@ fn names(file: &File) -> Vec<String> {
     if let Some(domain) = file.domain.as_deref().filter(|domain| canonical(domain).is_none()) {
         problems.push(format!("domain is {domain:?}, and must be a name like example.org, not an address"));
     }
-    for host in file.announce.iter().filter(|host| Host::parse(host).is_err()) {
+    for host in file.announce.iter().filter(|host| host_of(host).is_none()) {
         problems.push(format!("announce names {host:?}, which is neither a host nor an address"));
     }
     if file.listen.is_some_and(|address: IpAddr| address.is_multicast()) {

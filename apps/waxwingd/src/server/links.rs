@@ -10,7 +10,7 @@ use xmpp::jid::Jid;
 /// Finds the hosts that links name: those that were announced, else the address that is listened on, else the ones of
 /// this machine.
 pub(super) fn hosts(announce: &[String], listen: Option<IpAddr>) -> Vec<Host> {
-    let announced: Vec<Host> = announce.iter().filter_map(|host| Host::parse(host).ok()).collect();
+    let announced: Vec<Host> = announce.iter().filter_map(|host| host_of(host)).collect();
     if !announced.is_empty() {
         return announced;
     }
@@ -18,6 +18,11 @@ pub(super) fn hosts(announce: &[String], listen: Option<IpAddr>) -> Vec<Host> {
         Some(address) => vec![Host::Address(address)],
         None => own_addresses().into_iter().map(Host::Address).collect(),
     }
+}
+
+/// Reads a host as an operator writes it: an international name too, which links carry in ASCII.
+pub(crate) fn host_of(text: &str) -> Option<Host> {
+    Host::parse(text).ok().or_else(|| Host::parse(&net::names::to_ascii(text)?).ok())
 }
 
 /// The addresses that this machine would use towards others; loopback where it has no network.

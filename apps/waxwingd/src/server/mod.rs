@@ -28,6 +28,7 @@ use crate::error::StartError;
 use crate::settings::{Settings, Storage};
 
 pub use disk::Found;
+pub(crate) use links::host_of;
 pub use links::parse_peer;
 pub use name::{canonical, hostname, own_name};
 pub use peers::PeerError;

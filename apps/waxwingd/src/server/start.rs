@@ -114,14 +114,16 @@ fn broker_config(settings: &Settings, domain: &str, addresses: &Addresses, hosts
     config.accounts.reserved_names.clone_from(&settings.registration.reserved_names);
     config.upload = settings.upload.clone();
     // Clients know the name of the broker by its certificate, and its place by the link.
-    config.upload.web_base = web_base(domain);
+    // What leaves XMPP names machines in ASCII (RFC 5890 §2.3.2.1): a browser and every library of HTTP want it so.
+    let domain = net::names::to_ascii(domain).unwrap_or_else(|| domain.to_owned());
+    config.upload.web_base = web_base(&domain);
     config.invites = InviteSettings {
         lifetime: settings.registration.invite_lifetime,
         per_day: settings.registration.invites_per_day,
         at: links::at(hosts, addresses.client_tls.port()),
         starttls_port: Some(addresses.client.port()),
         // A browser knows only DNS, so without it the page is at an address.
-        web_base: web_base(&hosts.first().map_or_else(|| domain.to_owned(), Host::to_text)),
+        web_base: web_base(&hosts.first().map_or(domain, Host::to_text)),
         ..InviteSettings::default()
     };
     config

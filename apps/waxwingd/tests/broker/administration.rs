@@ -28,14 +28,14 @@ async fn an_account_is_listed_reset_and_closed() {
     let broker = scratch.up(&["--domain", "north.example"]);
     assert!(said(&scratch, &["account", "list"]).contains("no account yet"));
     let way = Way::of_link(broker.text("/invite/link"));
-    let mut alice = Person::register(&way, "alice", "correct horse").await;
+    let mut alice = Person::register(&way, "alice", "correct horse battery staple").await;
     assert_eq!(said(&scratch, &["account", "list"]), "alice@north.example  (connected)\n");
 
     let reset = said(&scratch, &["account", "reset", "alice", "--json"]);
     let reset: serde_json::Value = serde_json::from_str(&reset).expect("JSON");
     let password = reset["password"]["password"].as_str().expect("a password");
     alice.ended().await;
-    assert!(!Person::can_sign_in(&way, "alice", "correct horse").await);
+    assert!(!Person::can_sign_in(&way, "alice", "correct horse battery staple").await);
     assert!(Person::can_sign_in(&way, "alice", password).await);
 
     let unasked = refused(&scratch, &["account", "delete", "alice"]);
@@ -57,7 +57,7 @@ async fn invitations_are_listed_with_who_came_and_taken_back() {
     let id = link.split("preauth=").nth(1).expect("a token")[..6].to_owned();
     let listed = said(&scratch, &["invite", "list"]);
     assert!(listed.starts_with(&format!("{id}  until ")) && listed.ends_with("open\n"), "{listed}");
-    drop(Person::register(&Way::of_link(&link), "alice", "correct horse").await);
+    drop(Person::register(&Way::of_link(&link), "alice", "correct horse battery staple").await);
     assert!(said(&scratch, &["invite", "list"]).ends_with("used by alice@north.example\n"));
     assert!(refused(&scratch, &["invite", "revoke", &id]).contains("may have been used"));
 
@@ -108,8 +108,10 @@ async fn peers_are_added_listed_and_removed_while_the_broker_runs() {
     let doctor = String::from_utf8(first.run(&["doctor", "south.example"]).stdout).expect("text");
     assert!(doctor.contains("each side accepts the other"), "{doctor}");
 
-    let mut alice = Person::register(&Way::of_link(north.text("/invite/link")), "alice", "correct horse").await;
-    let mut bob = Person::register(&Way::of_link(south.text("/invite/link")), "bob", "battery staple").await;
+    let mut alice =
+        Person::register(&Way::of_link(north.text("/invite/link")), "alice", "correct horse battery staple").await;
+    let mut bob =
+        Person::register(&Way::of_link(south.text("/invite/link")), "bob", "battery staple correct horse").await;
     bob.be_available().await;
     alice.send(&message("bob@south.example", "hello south")).await;
     bob.receive_body("hello south").await;

@@ -40,7 +40,7 @@ async fn person(server: &Server, name: &str) -> Person {
     // With a public certificate a link has no pin; in this process we know it.
     assert!(!invite.link.contains("wx-pin"), "{}", invite.link);
     let pinned = invite.link.replace(";wx-at", &format!(";wx-pin={};wx-at", server.pin().to_text()));
-    Person::register(&Way::of_link(&pinned), name, "correct horse").await
+    Person::register(&Way::of_link(&pinned), name, "correct horse battery staple").await
 }
 
 #[tokio::test]

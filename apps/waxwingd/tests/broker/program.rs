@@ -98,7 +98,7 @@ async fn only_a_first_start_makes_an_invitation_and_the_same_until_somebody_join
     let broker = scratch.up(&[]);
     let token = |url: &str| url.rsplit('/').next().map(str::to_owned);
     assert_eq!(token(broker.text("/invite/code")), token(&first), "the ports are others, the invitation is the same");
-    drop(Person::register(&Way::of_link(broker.text("/invite/link")), "alice", "correct horse").await);
+    drop(Person::register(&Way::of_link(broker.text("/invite/link")), "alice", "correct horse battery staple").await);
     broker.terminate();
     let broker = scratch.up(&[]);
     assert!(broker.ready["invite"].is_null(), "{}", broker.line);
@@ -162,14 +162,14 @@ async fn accounts_and_pin_survive_a_restart_and_the_name_is_fixed() {
     let broker = scratch.up(&["--domain", "north.example"]);
     assert_eq!(broker.text("/domain"), "north.example");
     assert_ne!(domain, "north.example");
-    drop(Person::register(&Way::of_link(broker.text("/invite/link")), "alice", "correct horse").await);
+    drop(Person::register(&Way::of_link(broker.text("/invite/link")), "alice", "correct horse battery staple").await);
     broker.terminate();
     let refused = error_of(&scratch.run(&["up", "--domain", "south.example"]));
     assert!(refused.contains("north.example") && refused.contains("--domain"), "{refused}");
     let broker = scratch.up(&["--invite"]);
     assert_eq!((broker.text("/domain"), broker.text("/pin")), ("north.example", pin.as_str()));
     let way = Way::of_link(broker.text("/invite/link"));
-    assert!(Person::can_sign_in(&way, "alice", "correct horse").await);
+    assert!(Person::can_sign_in(&way, "alice", "correct horse battery staple").await);
 }
 
 #[tokio::test]
@@ -177,17 +177,19 @@ async fn what_was_acknowledged_survives_kill_9() {
     let scratch = Scratch::new();
     scratch.write_settings();
     let broker = scratch.up(&["--domain", "north.example"]);
-    let mut alice = Person::register(&Way::of_link(broker.text("/invite/link")), "alice", "correct horse").await;
+    let mut alice =
+        Person::register(&Way::of_link(broker.text("/invite/link")), "alice", "correct horse battery staple").await;
     let invite = scratch.run(&["invite", "--json"]);
     let invite: serde_json::Value = serde_json::from_slice(&invite.stdout).expect("JSON");
     let link = invite["invite"]["link"].as_str().expect("a link").to_owned();
-    drop(Person::register(&Way::of_link(&link), "bob", "battery staple").await);
+    drop(Person::register(&Way::of_link(&link), "bob", "battery staple correct horse").await);
     for body in ["first", "second"] {
         alice.send_acknowledged(&message("bob@north.example", body)).await;
     }
     broker.kill();
     let broker = scratch.up(&["--invite"]);
-    let mut bob = Person::sign_in(&Way::of_link(broker.text("/invite/link")), "bob", "battery staple").await;
+    let mut bob =
+        Person::sign_in(&Way::of_link(broker.text("/invite/link")), "bob", "battery staple correct horse").await;
     bob.be_available().await;
     bob.receive_body("first").await;
     bob.receive_body("second").await;

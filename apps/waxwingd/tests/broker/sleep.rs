@@ -23,13 +23,13 @@ async fn a_sleeping_session_is_small() {
     scratch.add_settings("[limits]\npre_auth_per_network = 0\nsessions_per_account = 1000\n");
     let broker = scratch.up(&[]);
     let way = Way::of_link(broker.text("/invite/link"));
-    let mut people = vec![Person::register(&way, "alice", "correct horse").await];
+    let mut people = vec![Person::register(&way, "alice", "correct horse battery staple").await];
     for _ in 0..20 {
-        people.push(Person::sign_in(&way, "alice", "correct horse").await);
+        people.push(Person::sign_in(&way, "alice", "correct horse battery staple").await);
     }
     let before = resident(broker.pid());
     for _ in 0..SESSIONS {
-        people.push(Person::sign_in(&way, "alice", "correct horse").await);
+        people.push(Person::sign_in(&way, "alice", "correct horse battery staple").await);
     }
     let each = resident(broker.pid()).saturating_sub(before) / SESSIONS;
     assert!(each <= KIB_MAX, "{each} KiB");

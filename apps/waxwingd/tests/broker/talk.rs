@@ -16,7 +16,7 @@ pub(crate) fn settings(domain: &str) -> Settings {
 
 pub(crate) async fn register(server: &Server, name: &str) -> Person {
     let invite = server.invite().await.expect("an invitation");
-    Person::register(&Way::of_link(&invite.link), name, "correct horse").await
+    Person::register(&Way::of_link(&invite.link), name, "correct horse battery staple").await
 }
 
 #[tokio::test]
@@ -42,11 +42,11 @@ async fn an_invitation_makes_one_account_and_starttls_is_as_good_as_direct_tls()
     let invite = server.invite().await.expect("an invitation");
     let port = server.addresses().client.port();
     let way = Way::of_link(&invite.link).by_starttls(port);
-    let alice = Person::register(&way, "alice", "correct horse").await;
+    let alice = Person::register(&way, "alice", "correct horse battery staple").await;
     drop(alice);
-    assert!(Person::can_sign_in(&way, "alice", "correct horse").await);
+    assert!(Person::can_sign_in(&way, "alice", "correct horse battery staple").await);
     assert!(!Person::can_sign_in(&way, "alice", "wrong horse").await);
-    assert!(!Person::can_sign_in(&way, "nobody", "correct horse").await);
+    assert!(!Person::can_sign_in(&way, "nobody", "correct horse battery staple").await);
     let used_up = broker::invites::lookup(server.broker().core(), way.token.as_deref().expect("a token")).await;
     assert!(used_up.expect("the store answers").is_none());
     server.stop().await;

@@ -98,3 +98,30 @@ async fn the_page_of_an_invitation_makes_an_account_without_script() {
     assert!(front.starts_with("HTTP/1.1 200") && front.contains("You need an invitation"), "{front}");
     server.stop().await;
 }
+
+/// What leaves XMPP names machines in ASCII: URLs of files and pages, the certificate, SNI and `Host`. Our own client takes
+/// what it gets.
+#[tokio::test]
+async fn a_domain_with_other_letters_is_ascii_wherever_it_leaves_xmpp() {
+    let server = Server::start(settings("b\u{fc}cher.example")).await.expect("starts");
+    let invite = server.invite().await.expect("an invitation");
+    let page = invite.page.clone().expect("a page");
+    assert!(page.is_ascii() && invite.link.is_ascii(), "{page} {}", invite.link);
+    let mut alice = register(&server, "alice").await;
+    let slot = upload(&mut alice, &server, 10).await;
+    for url in [&slot.put_url, &slot.get_url] {
+        assert!(url.starts_with("https://xn--bcher-kva.example:"), "{url}");
+        assert!(xep::https_url::HttpsUrl::parse(url).is_ok(), "our own client takes it: {url}");
+    }
+    let client = HttpClient::new(Dialler::direct(Names::system()));
+    let put = Upload::from_bytes(Bytes::from_static(b"0123456789"));
+    client.put(&place(&server, &slot.put_url), &slot.put_headers, put).await.expect("taken");
+    // by SNI and the name in the certificate, without the pin
+    let at = Endpoint::new("127.0.0.1", server.addresses().https.port(), Mode::DirectTls);
+    let tls = ClientTls::new(Service::Https, Trust::only_pem(&server.facts().ca_pem).expect("its authority"));
+    for name in ["b\u{fc}cher.example", "xn--bcher-kva.example"] {
+        let target = Target::new(name, Service::Https).at([at.clone()]);
+        assert!(Dialler::direct(Names::system()).connect_link(&target, &tls, None).await.is_ok(), "{name}");
+    }
+    server.stop().await;
+}

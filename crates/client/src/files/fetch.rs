@@ -53,7 +53,8 @@ impl Broker {
     /// How to connect to a URL of this broker; none when it is not this broker's.
     pub(super) fn place(&self, url: &HttpsUrl) -> Option<Place> {
         let own_name = match &url.host {
-            Host::Name(name) => is_below(name, &self.domain),
+            // a URL names machines in ASCII, however the domain is written in addresses
+            Host::Name(name) => xmpp::jid::to_ascii(&self.domain).is_some_and(|domain| is_below(name, &domain)),
             Host::Address(address) => self.endpoints.iter().any(|e| e.host.parse() == Ok(*address)),
         };
         own_name.then(|| Place {

@@ -9,6 +9,8 @@ mod parts;
 use std::fmt;
 use std::sync::Arc;
 
+pub use parts::to_ascii;
+
 /// Longest part, in bytes of UTF-8 (RFC 7622 §3.1).
 pub const PART_BYTES_MAX: usize = 1023;
 

@@ -57,6 +57,17 @@ pub(super) fn domainpart(text: &str) -> Result<Cow<'_, str>, JidError> {
     if enforced.split('.').all(is_label) { Ok(enforced) } else { Err(JidError::Domainpart) }
 }
 
+/// Writes a domainpart as everything outside of XMPP wants it: A-labels (RFC 5890 §2.3.2.1), for DNS, TLS, HTTP and URLs.
+/// An address of a machine stays as it is. `None` for what is no domainpart.
+#[must_use]
+pub fn to_ascii(domain: &str) -> Option<String> {
+    let domain = domainpart(domain.strip_suffix('.').unwrap_or(domain)).ok()?;
+    if domain.is_ascii() {
+        return Some(domain.into_owned());
+    }
+    idna::domain_to_ascii_strict(&domain).ok()
+}
+
 fn unicode_name(text: &str) -> Result<String, JidError> {
     let ascii = idna::domain_to_ascii_strict(text).map_err(|_| JidError::Domainpart)?;
     let (unicode, outcome) = idna::domain_to_unicode(&ascii);

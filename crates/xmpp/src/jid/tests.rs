@@ -72,3 +72,18 @@ fn parts_have_a_bound() {
     assert_eq!(Jid::parse(&format!("a@b/{long}")).err(), Some(JidError::Resourcepart));
     assert!(Jid::parse(&format!("{}@b", &long[1..])).is_ok());
 }
+
+#[test]
+fn a_domain_leaves_xmpp_in_ascii() {
+    for (domain, ascii) in [
+        ("B\u{fc}cher.Example", Some("xn--bcher-kva.example")),
+        ("xn--bcher-kva.example.", Some("xn--bcher-kva.example")),
+        ("EXAMPLE.org", Some("example.org")),
+        ("[2001:db8::1]", Some("[2001:db8::1]")),
+        ("192.0.2.1", Some("192.0.2.1")),
+        ("a b.example", None),
+        ("", None),
+    ] {
+        assert_eq!(to_ascii(domain).as_deref(), ascii, "{domain}");
+    }
+}

@@ -218,3 +218,18 @@ fn offers_without_encryption_are_none() {
     sharing.sources = vec![Source::Url(HttpsUrl::parse("https://files.example.org/x").unwrap())];
     assert!(Offer::of_content(&[sharing.to_element()]).is_none());
 }
+
+/// The domain of an account is written with its own letters, URLs with ASCII: it is the same broker.
+#[test]
+fn the_own_broker_is_known_by_either_spelling_of_its_domain() {
+    let own = Broker { domain: "b\u{fc}cher.example".into(), ..own() };
+    for (url, is_own) in [
+        ("https://xn--bcher-kva.example:5443/upload/a", true),
+        ("https://upload.xn--bcher-kva.example/a", true),
+        ("https://xn--bcher-kva.example.evil.example/a", false),
+        ("https://bcher.example/a", false),
+    ] {
+        let url = HttpsUrl::parse(url).unwrap();
+        assert_eq!(own.place(&url).is_some(), is_own, "{url:?}");
+    }
+}
