@@ -181,6 +181,26 @@ mod tests {
     }
 
     #[test]
+    fn the_server_says_where_it_is_to_its_own_people_only() {
+        let at = vec![xep::uri::Endpoint::parse("192.0.2.1:5222").expect("an address")];
+        for known_by_pin in [false, true] {
+            let mut world = World::with_config(2, &[NORTH, "south.example"], |config| {
+                config.invites.pin = known_by_pin.then_some([7; 32]);
+                config.invites.at.clone_from(&at);
+            });
+            world.register("alice@north.example");
+            world.register("bob@south.example");
+            let alice = world.online("alice@north.example", "desk");
+            let bob = world.online("bob@south.example", "phone");
+            let said = ask(&mut world, alice, NORTH, &xep::address::question());
+            let said = said.map(|element| xep::address::Address::parse(&element).expect("an address"));
+            let address = xep::address::Address { pin: [7; 32], at: at.clone() };
+            assert_eq!(said, if known_by_pin { Ok(address) } else { Err(Condition::ServiceUnavailable) });
+            assert_eq!(ask(&mut world, bob, NORTH, &xep::address::question()), Err(Condition::ServiceUnavailable));
+        }
+    }
+
+    #[test]
     fn a_ping_is_answered_for_the_server_and_for_oneself() {
         let mut world = world();
         let alice = world.online("alice@north.example", "desk");

@@ -39,7 +39,14 @@ pub(crate) fn main() {
     let engine = Engine::open(Store::in_memory(random.clone()), Environment::new(Arc::new(Noon), random), Origin::Same);
     let mut engine = block_on(engine).expect("a store in memory opens");
     let (address, password) = ("echo@example.org".into(), Password::new("?"));
-    let login = Command::Login(Login { address, password, at: Vec::new(), pin: None, danger_no_binding: false });
+    let login = Command::Login(Login {
+        address,
+        password,
+        at: Vec::new(),
+        pin: None,
+        by_certificate: false,
+        danger_no_binding: false,
+    });
     block_on(engine.command(login)).expect("the address is one");
     println!("{:?}", block_on(turn(&mut engine)).expect("a store in memory works"));
 }

@@ -21,14 +21,16 @@ pub type Who = String;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
-    /// Registers an account by an invite link, signs in, and adds the person who invited. Answers `Accepted`.
+    /// Registers an account by an invite link, signs in, and adds the person who invited. A link of the server of the account
+    /// that is here already, with the same pin, tells where that server is now. Answers `Accepted`.
     Join {
         /// The invite link (`xmpp:…?register;preauth=…` or `xmpp:…?roster;preauth=…;ibr=y`).
         link: String,
         /// The wished user name, where the link leaves it open.
         name: Option<String>,
     },
-    /// Signs in to an existing account. Answers `Accepted`.
+    /// Signs in to an existing account. To the one that is here already: tries what is given now, and keeps it in place of
+    /// what was known only if it works. Answers `Accepted`.
     Login(Login),
     /// Connects, and stays connected until told otherwise. Answers `Nothing`.
     GoOnline,
@@ -243,6 +245,8 @@ pub struct Login {
     pub at: Vec<Endpoint>,
     /// The SHA-256 of the server's public key, when it has no public certificate.
     pub pin: Option<[u8; 32]>,
+    /// The server is to be known by its certificate from now on, although a link has named its key.
+    pub by_certificate: bool,
     /// The user accepts that the password proof is not tied to the encrypted connection, for a server that offers to
     /// tie it and then refuses. The packaged ejabberd 23.01 does.
     pub danger_no_binding: bool,

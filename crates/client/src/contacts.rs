@@ -92,6 +92,7 @@ impl Engine {
     pub(crate) async fn add(&mut self, link: &str, name: Option<String>) -> Result<Reply, CommandError> {
         let invitation = Invitation::parse(link)?;
         invitation.person(&self.own()?)?;
+        self.move_by_the_way(&invitation);
         let row = self.introduce(&invitation, name).await?.ok_or(LinkProblem::BelongsToNobody)?;
         Ok(Reply::Contact(self.contact_view(&row).await?))
     }

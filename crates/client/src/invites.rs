@@ -80,7 +80,7 @@ impl Invitation {
     }
 }
 
-fn endpoint_from_uri(endpoint: &uri::Endpoint) -> Endpoint {
+pub(crate) fn endpoint_from_uri(endpoint: &uri::Endpoint) -> Endpoint {
     let host = match &endpoint.host {
         uri::Host::Name(name) => name.clone(),
         uri::Host::Address(address) => address.to_string(),

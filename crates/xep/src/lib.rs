@@ -15,10 +15,12 @@
 //! | encryption as it travels | [`omemo`], [`sce`] |
 //! | links and invitations | [`uri`], [`invites`], [`ibr`] |
 //! | files | [`upload`], [`sfs`] |
+//! | where a broker is | [`address`] |
 
 mod claim;
 mod fault;
 
+pub mod address;
 pub mod aesgcm;
 pub mod avatar;
 pub mod caps;

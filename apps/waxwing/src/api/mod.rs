@@ -42,6 +42,12 @@ pub enum Request {
         password: String,
         /// `host:port`, where DNS does not know the server.
         at: Vec<String>,
+        /// The server's pin, as its links carry it (`wx-pin`).
+        #[serde(default)]
+        pin: Option<String>,
+        /// An authority in PEM (an absolute path) that vouches for the server besides the public ones.
+        #[serde(default)]
+        ca_file: Option<String>,
         /// Go on although the server refuses to tie the sign-in to the encrypted connection.
         #[serde(default)]
         danger_no_binding: bool,

@@ -153,8 +153,11 @@ pub struct Login {
     /// Where the server is, if its name does not tell (host or host:port)
     #[arg(long)]
     pub host: Vec<String>,
+    /// The server's pin, as its links carry it (wx-pin)
+    #[arg(long)]
+    pub pin: Option<String>,
     /// An authority that vouches for the server, besides the public ones (PEM)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "pin")]
     pub ca_file: Option<PathBuf>,
     /// Go on although the server refuses to tie the sign-in to the encrypted connection
     #[arg(long)]

@@ -20,6 +20,9 @@ pub(super) async fn run(context: &mut Context<'_>, join: Join) -> Result<Exit, R
             context.console.line(&results::invite_somebody());
         }
     }
+    if let Answer::LoggedIn { address } = &answer {
+        context.console.line(&results::server_moved(address));
+    }
     context.console.object(&answer);
     Ok(Exit::Ok)
 }

@@ -3,22 +3,22 @@
 use super::arguments::{Join, Login};
 use super::session::Session;
 use super::{Context, Exit, devices, join, link, password};
-use crate::api::{Answer, Refusal, Request};
+use crate::api::{Answer, Kind, Refusal, Request};
 use crate::runtime::page;
-use crate::words::results;
+use crate::words::{refusals, results};
 
 pub(super) async fn run(context: &mut Context<'_>, login: Login) -> Result<Exit, Refusal> {
     if link::opens_account(&login.address) || page::is_page(&login.address) {
         return join::run(context, Join { link: login.address, name: None }).await;
     }
-    if let Some(ca_file) = &login.ca_file {
-        context.settings.set("ca-file", ca_file.to_str())?;
-        context.settings.save(context.home.settings())?;
-    }
+    // Believed for this sign-in, and kept in the settings once that has worked.
+    let absolute = |path: &std::path::PathBuf| std::path::absolute(path).map(|path| path.display().to_string());
+    let ca_file = login.ca_file.as_ref().map(absolute).transpose();
+    let ca_file = ca_file.map_err(|error| Refusal::new(Kind::BadInput, refusals::ca_file_unusable(error)))?;
     let password =
         password::of_file_or_prompt(context.console, login.password_file.as_deref(), &results::ask_password()).await?;
-    let Login { address, host: at, danger_no_binding, .. } = login;
-    let request = Request::Login { address, password, at, danger_no_binding };
+    let Login { address, host: at, pin, danger_no_binding, .. } = login;
+    let request = Request::Login { address, password, at, pin, ca_file, danger_no_binding };
     let mut session = Session::open(&context.home).await?;
     let signed_in = join::sign_in_over(context.wait, &mut session, &request).await;
     let asked = match &signed_in {

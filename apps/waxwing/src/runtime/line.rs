@@ -6,7 +6,7 @@
 use std::io;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use client::output::{ConnectFailure, ConnectPlan};
+use client::output::{ConnectFailure, ConnectPlan, Endpoint};
 use net::connection::Connection;
 use net::dial::Link;
 use net::tls::ClientTls;
@@ -33,8 +33,8 @@ pub(super) enum Order {
 
 /// What a line tells.
 pub(super) enum Report {
-    /// The connection is open.
-    Connected(Transport),
+    /// The connection is open, at this address of the plan.
+    Connected(Transport, Option<Endpoint>),
     /// It could not be opened.
     Failed(ConnectFailure),
     /// TLS is up.
@@ -94,11 +94,11 @@ async fn run<R: Future<Output = bool>>(
         dialled = network.dial(plan) => dialled,
         () = closed(&mut orders) => return None,
     };
-    let Link { mut connection, facts, tls, .. } = match dialled {
+    let (Link { mut connection, facts, tls, .. }, place) = match dialled {
         Ok(link) => link,
         Err(failure) => return Some(Report::Failed(failure)),
     };
-    if !report(Report::Connected(facts.map_or(Transport::Plain, Transport::Tls))).await {
+    if !report(Report::Connected(facts.map_or(Transport::Plain, Transport::Tls), place)).await {
         return None;
     }
     loop {

@@ -34,15 +34,20 @@ impl Network {
         Ok(Self { dialler, authorities })
     }
 
-    /// Connects to a server: to the addresses of the plan one after the other, or to what DNS knows.
-    pub(super) async fn dial(&self, plan: &ConnectPlan) -> Result<Link, ConnectFailure> {
+    /// Connects to a server: to the addresses of the plan one after the other, and tells which it was; or to what DNS knows.
+    pub(super) async fn dial(
+        &self,
+        plan: &ConnectPlan,
+    ) -> Result<(Link, Option<client::output::Endpoint>), ConnectFailure> {
         if plan.addresses.is_empty() {
-            return self.dial_at(plan, Vec::new()).await.map_err(|error| failure(&error));
+            let dialled = self.dial_at(plan, Vec::new()).await;
+            return dialled.map(|link| (link, None)).map_err(|error| failure(&error));
         }
         let mut first = None;
-        for endpoint in plan.addresses.iter().flat_map(endpoints) {
+        let each = plan.addresses.iter().flat_map(|named| endpoints(named).into_iter().map(move |way| (named, way)));
+        for (named, endpoint) in each {
             match self.dial_at(plan, vec![endpoint]).await.map_err(|error| failure(&error)) {
-                Ok(link) => return Ok(link),
+                Ok(link) => return Ok((link, Some(named.clone()))),
                 // It speaks TLS and is somebody else: not to be asked again in clear.
                 Err(ConnectFailure::NotTrusted) => return Err(ConnectFailure::NotTrusted),
                 Err(failure) => first = first.or(Some(failure)),

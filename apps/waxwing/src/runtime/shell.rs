@@ -18,7 +18,7 @@ use xmpp::time::Clock as _;
 
 use super::handle::{EVENTS_WAITING, Handle, Job, Leave, Running};
 use super::line::{Line, Order, Report};
-use super::network::Network;
+use super::network::{Network, authorities};
 use super::profile::{Generation, Profile};
 use super::{Home, Settings, downloads, web};
 use crate::api::{self, Answer, Event, FileView, Kind, Refusal, Request};
@@ -53,6 +53,8 @@ struct Shell {
     saved: HashMap<String, PathBuf>,
     /// Why the last file could not be saved.
     not_saved: String,
+    /// The authority that a sign-in under way was given.
+    login_ca: Option<(RequestId, PathBuf)>,
     events: broadcast::Sender<Event>,
 }
 
@@ -76,6 +78,7 @@ pub(super) fn spawn(profile: Profile, home: Home) -> Running {
         transfers: HashMap::new(),
         saved: HashMap::new(),
         not_saved: String::new(),
+        login_ca: None,
         events: events.clone(),
     };
     // A thread of its own: the engine computes and writes to the disk, and its futures stay where they are.
@@ -203,7 +206,23 @@ impl Shell {
 
     /// The settings are read each time: a running engine follows `waxwing config`.
     fn network(&self) -> Result<Network, Refusal> {
-        Network::new(&Settings::load(self.home.settings())?)
+        let mut settings = Settings::load(self.home.settings())?;
+        if let Some((_, ca_file)) = &self.login_ca {
+            settings.ca_file = Some(ca_file.clone());
+        }
+        Network::new(&settings)
+    }
+
+    /// A sign-in has ended: the authority that it was made with stays if it has worked.
+    fn login_ended(&mut self, request: RequestId, worked: bool) {
+        let Some((_, ca_file)) = self.login_ca.take_if(|(of, _)| *of == request).filter(|_| worked) else { return };
+        let saved = Settings::load(self.home.settings()).and_then(|mut settings| {
+            settings.ca_file = Some(ca_file);
+            settings.save(self.home.settings())
+        });
+        if let Err(refusal) = saved {
+            self.trouble(&refusal.text);
+        }
     }
 
     async fn begin_request(&mut self, request: HttpRequest) {
@@ -255,6 +274,7 @@ impl Shell {
             self.connecting_since = (*state == AccountState::Connecting).then_some(since);
         }
         if let client::Event::Done { request, outcome } = event {
+            self.login_ended(request, outcome.is_ok());
             let Some(answering) = self.waiting.remove(&request) else { return };
             let answer = match outcome {
                 Ok(Outcome::Fetched { message }) => {
@@ -282,7 +302,12 @@ impl Shell {
             return Ok(());
         }
         match report {
-            Report::Connected(transport) => self.engine.handle_connected(transport).await,
+            Report::Connected(transport, place) => {
+                if let Some(place) = place {
+                    self.engine.handle_place(place);
+                }
+                self.engine.handle_connected(transport).await
+            }
             Report::Failed(failure) => {
                 self.line = None;
                 self.engine.handle_connect_failed(failure).await
@@ -326,6 +351,14 @@ impl Shell {
     }
 
     async fn ask(&mut self, Job { request, answer }: Job) {
+        let ca_file = match &request {
+            Request::Login { ca_file, .. } => ca_file.as_deref().map(PathBuf::from),
+            _ => None,
+        };
+        if let Some(Err(refusal)) = ca_file.as_deref().map(authorities) {
+            let _ = answer.send(Err(refusal));
+            return;
+        }
         let command = match command(request).await {
             Ok(command) => command,
             Err(refusal) => {
@@ -335,6 +368,9 @@ impl Shell {
         };
         match self.engine.command(command).await {
             Ok(Reply::Accepted(id)) => {
+                if let Some(ca_file) = ca_file {
+                    self.login_ca = Some((id, ca_file));
+                }
                 self.waiting.insert(id, answer);
             }
             Ok(reply) => {
@@ -352,10 +388,14 @@ impl Shell {
 async fn command(request: Request) -> Result<Command, Refusal> {
     Ok(match request {
         Request::Join { link, name } => Command::Join { link, name },
-        Request::Login { address, password, at, danger_no_binding } => {
-            let at = at.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?;
-            Command::Login(Login { address, password: Password::new(password), at, pin: None, danger_no_binding })
-        }
+        Request::Login { address, password, at, pin, ca_file, danger_no_binding } => Command::Login(Login {
+            address,
+            password: Password::new(password),
+            at: at.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?,
+            by_certificate: pin.is_none() && ca_file.is_some(),
+            pin: pin.as_deref().map(self::pin).transpose()?,
+            danger_no_binding,
+        }),
         Request::GoOnline => Command::GoOnline,
         Request::ChangePassword { new } => Command::ChangePassword { new: new.map(Password::new) },
         Request::DeleteAccount => Command::DeleteAccount,
@@ -452,6 +492,12 @@ fn media_type(name: &str) -> Option<String> {
         _ => return None,
     };
     Some(known.to_owned())
+}
+
+/// Reads a pin as links carry it.
+fn pin(text: &str) -> Result<[u8; 32], Refusal> {
+    let read = xep::encoding::parse_base64url(text.trim());
+    read.ok_or_else(|| Refusal::new(Kind::BadInput, refusals::pin_unusable()))
 }
 
 /// Reads `host`, `host:port` or `[address]:port`.

@@ -43,6 +43,8 @@ sentences! {
     file_is_a_directory(file) = "{file} is a directory. Pack it into one file first, for example with tar or zip.";
     file_not_regular(file) = "{file} is not a file with content that could be sent (a device or a socket).";
     file_too_large(file, mebibytes) = "{file} is too large to be sent: the limit is {mebibytes} MiB.";
+    pin_unusable() = "This is not a pin. It has 43 letters, digits, - and _: what stands after wx-pin= in the links of the server.";
+    ca_file_unusable(reason) = "--ca-file cannot be used: {reason}.";
     path_hex_unusable() = "`path_hex` must be the bytes of the path in hexadecimal digits.";
     file_not_saved(reason) =
         "The file arrived and could not be saved: {reason}. Make room, or choose another place (waxwing config set files DIR); \

@@ -5,6 +5,7 @@ use super::sentences;
 sentences! {
     joined(address) = "Welcome. Your address is {address}.";
     invited_by(address, name) = "{address} invited you and is your first contact. Write to them: waxwing say {name} \"Hello\"";
+    server_moved(address) = "Your server was reached at the address of that link, and is looked for there from now on. You are {address}.";
     signed_in(address) = "You are signed in as {address}.";
     invite_somebody() = "Next: make a link for somebody whom you want to talk to: waxwing invite";
 

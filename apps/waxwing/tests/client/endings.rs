@@ -148,3 +148,44 @@ async fn settings_are_kept_and_completions_written() {
     }
     assert_eq!(somebody.run(&["--version"]).await.out, concat!("waxwing ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_sign_in_is_proved_before_anything_is_replaced_and_a_broker_says_where_it_is() {
+    let server = broker("north.example").await;
+    let link = server.invite().await.expect("an invitation").link;
+    let way = Way::to(&server).await;
+    let alice = Person::new();
+    assert_eq!(alice.run(&["join", &way.over(&link), "--name", "alice"]).await.exit, Exit::Ok);
+    let file = |name: &str, content: &str| {
+        let path = alice.home.0.join(name);
+        std::fs::write(&path, content).expect("written");
+        path.to_str().expect("text").to_owned()
+    };
+    let (right, wrong) = (file("right", "a walnut lantern"), file("wrong", "a walnut lamp"));
+    let ca = file("ca.pem", &server.facts().ca_pem);
+    assert_eq!(alice.run(&["account", "password", "--password-file", &right]).await.exit, Exit::Ok);
+    let login = ["login", "alice@north.example", "--password-file"];
+    // Wrong password, with an authority that must not stay; nobody at that place; not this key.
+    let nobody = ["--host", "127.0.0.1:9"];
+    let pin = ["--pin", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"];
+    for (password, rest, exit) in [
+        (&wrong, ["--ca-file", ca.as_str()], Exit::NoAccount),
+        (&right, nobody, Exit::Offline),
+        (&right, pin, Exit::NoAccount),
+    ] {
+        let ran = alice.run(&[&login[..], &[password], &rest].concat()).await;
+        assert_eq!(ran.exit, exit, "{ran:?}");
+        assert_eq!(alice.run(&["config", "get", "ca-file"]).await.out, "(default)\n");
+        assert_eq!(alice.run(&["status"]).await.exit, Exit::Ok, "the way that is known still works");
+    }
+    // The way is gone. The broker has said by itself where it is.
+    drop(way);
+    assert_eq!(alice.run(&["status"]).await.exit, Exit::Ok);
+    // And a right sign-in by certificate instead of the pin is kept, with its authority.
+    let host = server.addresses().client.to_string();
+    let ran = alice.run(&[&login[..], &[&right, "--host", &host, "--ca-file", &ca]].concat()).await;
+    assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
+    assert_eq!(alice.run(&["config", "get", "ca-file"]).await.out, format!("{ca}\n"));
+    assert_eq!(alice.run(&["status"]).await.exit, Exit::Ok);
+    server.stop().await;
+}

@@ -15,6 +15,14 @@ pub(crate) struct Way {
     address: SocketAddr,
     /// Whether what the broker says is held up.
     held: Arc<watch::Sender<bool>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// Without its way nobody answers there any more.
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Way {
@@ -23,7 +31,7 @@ impl Way {
         let (address, far) = (listener.local_addr().expect("bound"), server.addresses().client_tls);
         let held = Arc::new(watch::channel(false).0);
         let shared = Arc::clone(&held);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let held = shared.subscribe();
                 tokio::spawn(
@@ -31,7 +39,7 @@ impl Way {
                 );
             }
         });
-        Self { address, held }
+        Self { address, held, task }
     }
 
     /// Holds up, or lets pass, what the broker says.

@@ -1,6 +1,7 @@
 //! The account: joining by invite, signing in, the password, the end.
 
 mod credentials;
+mod moving;
 mod registration;
 
 use store::Transaction;
@@ -14,7 +15,7 @@ pub(crate) use registration::Registering;
 
 use crate::command::Reply;
 use crate::engine::{Engine, Origin};
-use crate::error::{CommandError, EngineError};
+use crate::error::{CommandError, EngineError, Failure};
 use crate::event::AccountState;
 use crate::output::{Endpoint, ServerIdentity};
 use crate::tables::{self, AccountRow, EndpointRow};
@@ -25,12 +26,23 @@ pub(crate) struct Account {
     pub(crate) row: AccountRow,
     /// The connection under way tries the password that a change may or may not have set.
     trying_next_password: bool,
+    /// Another way to sign in that is being tried: it replaces `row` once it has proved to work.
+    trial: Option<Trial>,
+    /// Whether the row is in the store. An account that exists elsewhere is not before it has let this device in.
+    stored: bool,
+}
+
+/// Another way to sign in to the account.
+struct Trial {
+    row: Box<AccountRow>,
+    /// Whether the account was connected, or connecting, by the known way.
+    was_online: bool,
 }
 
 impl Account {
     pub(crate) fn new(row: AccountRow) -> Result<Self, EngineError> {
         let jid = BareJid::parse(&row.address).map_err(|_| EngineError::BadRow)?;
-        Ok(Self { jid, row, trying_next_password: false })
+        Ok(Self { jid, row, trying_next_password: false, trial: None, stored: true })
     }
 
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
@@ -41,14 +53,29 @@ impl Account {
         self.row.pin.as_deref().and_then(|pin| pin.try_into().ok())
     }
 
+    /// What the connection under way signs in by.
+    fn signing_in(&self) -> &AccountRow {
+        self.trial.as_ref().map_or(&self.row, |trial| &trial.row)
+    }
+
+    fn signing_in_pin(&self) -> Option<[u8; 32]> {
+        self.signing_in().pin.as_deref().and_then(|pin| pin.try_into().ok())
+    }
+
+    /// Where to connect.
+    pub(crate) fn places(&self) -> Vec<Endpoint> {
+        endpoints_from_rows(&self.signing_in().endpoints)
+    }
+
     pub(crate) fn server_identity(&self) -> ServerIdentity {
-        self.pin().map_or(ServerIdentity::PublicCertificate, ServerIdentity::Pin)
+        self.signing_in_pin().map_or(ServerIdentity::PublicCertificate, ServerIdentity::Pin)
     }
 
     /// Whether a TLS connection leads to the right server, as far as a pin tells. Without one the program around has
     /// checked the certificate.
     pub(crate) fn accepts(&self, facts: &TlsFacts) -> bool {
-        self.pin().is_none_or(|pin| facts.peer_certificate.as_ref().is_some_and(|peer| peer.spki_sha256 == pin))
+        self.signing_in_pin()
+            .is_none_or(|pin| facts.peer_certificate.as_ref().is_some_and(|peer| peer.spki_sha256 == pin))
     }
 
     pub(crate) fn purpose(&self) -> Purpose {
@@ -60,7 +87,7 @@ impl Account {
     }
 
     pub(crate) fn login_policy(&self) -> Policy {
-        let row = &self.row;
+        let row = self.signing_in();
         Policy { scram_seen: row.scram_seen, danger_no_binding: row.danger_no_binding, ..Policy::default() }
     }
 
@@ -74,12 +101,13 @@ impl Account {
     }
 
     pub(crate) fn credential(&self) -> Credential {
-        let next = self.row.next_password.as_deref().filter(|_| self.trying_next_password);
+        let row = self.signing_in();
+        let next = row.next_password.as_deref().filter(|_| self.trying_next_password);
         // what was learnt is about the password that was taken
         match next {
             Some(next) => Credential::password(next),
-            None if self.row.opaque_password => Credential::password_in(PasswordForm::Opaque, &self.row.password),
-            None => Credential::password(&self.row.password),
+            None if row.opaque_password => Credential::password_in(PasswordForm::Opaque, &row.password),
+            None => Credential::password(&row.password),
         }
     }
 }
@@ -109,11 +137,18 @@ impl Engine {
 
     pub(crate) fn go_online(&mut self) -> Result<Reply, CommandError> {
         self.own()?;
+        if let Some(trial) = self.account.as_mut().and_then(|account| account.trial.as_mut()) {
+            trial.was_online = true;
+        }
         self.connect();
         Ok(Reply::Nothing)
     }
 
     pub(crate) fn go_offline(&mut self) -> Reply {
+        if let Some(trial) = self.account.as_mut().and_then(|account| account.trial.as_mut()) {
+            trial.was_online = false;
+        }
+        self.end_trial(Failure::Disconnected);
         self.disconnect();
         Reply::Nothing
     }
@@ -125,7 +160,7 @@ impl Engine {
     }
 
     pub(crate) fn put_account(&self, tx: &mut Transaction) {
-        if let Some(account) = &self.account {
+        if let Some(account) = self.account.as_ref().filter(|account| account.stored) {
             tables::save(tx, &tables::ACCOUNT.row(b"", b""), &account.row);
         }
     }

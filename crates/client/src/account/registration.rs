@@ -6,6 +6,7 @@ use xmpp::sasl::PasswordForm;
 use xmpp::stanza::{self, Condition, StanzaError};
 use xmpp::xml::Element;
 
+use super::moving::prefer;
 use super::{Account, endpoints_to_rows};
 use crate::command::{Login, Outcome, Reply, RequestId};
 use crate::engine::Engine;
@@ -41,6 +42,9 @@ impl Engine {
     /// Begins to register by an invite link.
     pub(crate) async fn join(&mut self, link: &str, name: Option<&str>) -> Result<Reply, CommandError> {
         let invitation = Invitation::parse(link)?;
+        if let Some(reply) = self.move_by(&invitation) {
+            return Ok(reply);
+        }
         if !invitation.may_register {
             return Err(if invitation.is_bare { LinkProblem::Ended } else { LinkProblem::OpensNoAccount }.into());
         }
@@ -72,11 +76,9 @@ impl Engine {
         if jid.localpart().is_none() {
             return Err(CommandError::BadAddress);
         }
-        if let Some(account) = self.account.as_mut().filter(|account| account.jid == jid) {
-            account.row.password = login.password.expose().to_owned();
-            account.row.danger_no_binding = login.danger_no_binding;
-            self.save_account().await?;
-            return Ok(self.begin_sign_in(Step::SignIn, false));
+        let is_ours = self.account.as_ref().is_some_and(|account| account.jid == jid && account.row.registered);
+        if is_ours && let Some(reply) = self.try_login(&login) {
+            return Ok(reply);
         }
         let row = AccountRow {
             address: jid.as_str().to_owned(),
@@ -96,7 +98,13 @@ impl Engine {
         if self.account.as_ref().is_some_and(|account| account.row.registered || self.registering.is_some()) {
             return Err(CommandError::AccountExists);
         }
-        let account = Account::new(row)?;
+        let mut account = Account::new(row)?;
+        if step == Step::SignIn {
+            // Nothing is kept of an account that exists elsewhere before it has let this device in.
+            account.stored = false;
+            (self.account, self.device) = (Some(account), None);
+            return Ok(self.begin_sign_in(step, true));
+        }
         let mut tx = self.store.transaction();
         tables::save(&mut tx, &tables::ACCOUNT.row(b"", b""), &account.row);
         // The keys exist before the account does, so that nobody ever finds it without.
@@ -113,6 +121,16 @@ impl Engine {
         self.registering = Some(Registering { request, step, is_new, is_registration });
         self.connect();
         Reply::Accepted(request)
+    }
+
+    /// Signs in once more to the account that is here.
+    pub(super) fn begin_sign_in_again(&mut self) -> Reply {
+        self.begin_sign_in(Step::SignIn, false)
+    }
+
+    /// The command that waits for a sign-in, which has ended.
+    pub(super) fn take_sign_in_request(&mut self) -> Option<RequestId> {
+        self.registering.take().map(|registering| registering.request)
     }
 
     /// The server waits for a registration: the token first, where there is one (XEP-0445 §3).
@@ -187,19 +205,34 @@ impl Engine {
     /// The server knows the account and has proved itself.
     pub(crate) async fn authenticated(&mut self, form: PasswordForm) -> Result<(), EngineError> {
         let Some(account) = &mut self.account else { return Ok(()) };
+        let before = account.row.clone();
+        if let Some(trial) = account.trial.take() {
+            account.row = *trial.row;
+        }
         let row = &mut account.row;
-        let before = row.clone();
         row.registered = true;
         row.registration_sent = false;
         row.register_token = None;
         row.scram_seen = true;
         row.opaque_password = form == PasswordForm::Opaque;
+        prefer(row, self.connection.opened_at.as_ref());
         if std::mem::take(&mut account.trying_next_password)
             && let Some(next) = row.next_password.take()
         {
             row.password = next;
         }
-        if account.row != before { self.save_account().await } else { Ok(()) }
+        let was_stored = std::mem::replace(&mut account.stored, true);
+        if was_stored && account.row == before {
+            return Ok(());
+        }
+        let jid = account.jid.clone();
+        let mut tx = self.store.transaction();
+        self.put_account(&mut tx);
+        // The keys are there as soon as the account is, so that nobody ever finds it without.
+        let device = self.device.is_none().then(|| self.make_device(&jid, &mut tx));
+        tx.commit().await?;
+        self.device = self.device.take().or(device);
+        Ok(())
     }
 
     /// Tells the user's waiting command that the account is signed in, and greets whoever invited.
@@ -227,7 +260,7 @@ impl Engine {
     /// Before giving up: the other password, when a change was interrupted; registering, when that was. `true` when the
     /// connection goes on.
     pub(crate) async fn try_other_password(&mut self) -> Result<bool, EngineError> {
-        let Some(account) = &mut self.account else { return Ok(false) };
+        let Some(account) = self.account.as_mut().filter(|account| account.trial.is_none()) else { return Ok(false) };
         if !account.row.registered && account.row.registration_sent {
             account.row.registration_sent = false;
             self.save_account().await?;

@@ -13,7 +13,7 @@ use xmpp::xml::{Element, Frame};
 use super::{Engine, Question};
 use crate::error::{EngineError, Failure};
 use crate::event::{AccountState, Event};
-use crate::output::{ConnectFailure, ConnectPlan, Output};
+use crate::output::{ConnectFailure, ConnectPlan, Endpoint, Output, ServerIdentity};
 
 /// The first and the longest pause between attempts to connect.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -30,6 +30,8 @@ const LOGIN_WAIT: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(crate) struct Connection {
     state: State,
+    /// The address that the connection was opened at, where the plan named some.
+    pub(crate) opened_at: Option<Endpoint>,
     /// Attempts since a session got as far as [`Engine::note_session_works`].
     failures: u32,
 }
@@ -128,16 +130,22 @@ impl Engine {
         }
     }
 
+    /// Whether there is a connection, or one is wanted.
+    pub(crate) fn is_connecting_or_connected(&self) -> bool {
+        !matches!(self.connection.state, State::Off)
+    }
+
     /// Begins to connect, unless that is under way.
     pub(crate) fn connect(&mut self) {
         let Some(account) = &self.account else { return };
         if matches!(self.connection.state, State::Off | State::Pausing { .. }) {
             let plan = ConnectPlan {
                 domain: account.jid.domainpart().to_owned(),
-                addresses: account.endpoints(),
+                addresses: account.places(),
                 identity: account.server_identity(),
             };
             self.connection.state = State::Dialling;
+            self.connection.opened_at = None;
             self.set_account_state(AccountState::Connecting);
             self.output(Output::Connect(plan));
         }
@@ -216,7 +224,7 @@ impl Engine {
     /// What a server is that could not prove itself: by a link, another one than it names; otherwise one without a
     /// certificate that counts.
     fn not_the_server(&self) -> Failure {
-        let by_link = self.account.as_ref().is_some_and(|account| account.pin().is_some());
+        let by_link = self.account.as_ref().is_some_and(|a| a.server_identity() != ServerIdentity::PublicCertificate);
         if by_link { Failure::OtherServer } else { Failure::NotTrusted }
     }
 
@@ -244,7 +252,11 @@ impl Engine {
     pub(super) fn connection_lost(&mut self) {
         match &mut self.connection.state {
             State::Up(live) => live.stream.handle_eof(),
-            State::Dialling => self.pause(),
+            State::Dialling => {
+                if !self.end_trial(Failure::Disconnected) {
+                    self.pause();
+                }
+            }
             State::Off | State::Pausing { .. } => {}
         }
     }
@@ -260,6 +272,9 @@ impl Engine {
                 self.login_impossible(Failure::NoSuchServer).await
             }
             ConnectFailure::NoSuchServer | ConnectFailure::Unreachable => {
+                if self.end_trial(Failure::Disconnected) {
+                    return Ok(());
+                }
                 self.pause();
                 Ok(())
             }
@@ -280,6 +295,9 @@ impl Engine {
 
     /// Stops trying: only the user can help.
     pub(crate) async fn login_impossible(&mut self, failure: Failure) -> Result<(), EngineError> {
+        if self.end_trial(failure) {
+            return Ok(());
+        }
         self.connection.state = State::Off;
         self.forget_session();
         self.set_account_state(AccountState::Refused(failure));
@@ -397,7 +415,9 @@ impl Engine {
                 self.login_impossible(Failure::NoSuchServer).await
             }
             _ => {
-                self.pause();
+                if !self.end_trial(Failure::Disconnected) {
+                    self.pause();
+                }
                 Ok(())
             }
         }
@@ -417,6 +437,9 @@ impl Engine {
             LoginError::Select(SelectError::EveryBindingRefused) => Failure::BindingRefused,
             LoginError::Select(_) => Failure::NoSafeLogin,
             LoginError::Refused { condition: SaslCondition::TemporaryAuthFailure, .. } => {
+                if self.end_trial(Failure::ServerTimeout) {
+                    return Ok(());
+                }
                 self.output(Output::Disconnect);
                 self.pause();
                 return Ok(());

@@ -28,7 +28,7 @@ use crate::environment::Environment;
 use crate::error::{CommandError, EngineError, Failure};
 use crate::event::{AccountState, Event};
 use crate::migrations::MIGRATIONS;
-use crate::output::{ConnectFailure, HttpId, HttpOutcome, Output, SaveId};
+use crate::output::{ConnectFailure, Endpoint, HttpId, HttpOutcome, Output, SaveId};
 use crate::own_device::Publishing;
 use crate::transfers::Transfers;
 use crate::witness::Witnessing;
@@ -176,6 +176,12 @@ impl Engine {
     pub async fn handle_connected(&mut self, transport: Transport) -> Result<(), EngineError> {
         self.connected(transport).await?;
         self.drive().await
+    }
+
+    /// The connection that is about to be told of by [`Engine::handle_connected`] was opened at this address of the plan. It
+    /// is tried first from now on, if it leads to a session.
+    pub fn handle_place(&mut self, place: Endpoint) {
+        self.connection.opened_at = Some(place);
     }
 
     /// No connection could be opened.

@@ -20,6 +20,7 @@ impl Engine {
         self.ask_whether_caught_up();
         self.resend_outbox().await?;
         self.ask_server_features();
+        self.ask_address();
         self.finish_sign_in().await
     }
 
@@ -90,6 +91,7 @@ impl Engine {
             Question::ServerItems => self.server_items(&answer).await,
             Question::ServiceFeatures { service } => self.service_features(service, &answer).await,
             Question::UploadSlot { contact, message } => self.slot_answer(contact, message, answer).await,
+            Question::Address => self.address_answer(&answer).await,
             Question::KeepAlive => Ok(()),
         }
     }

@@ -69,6 +69,8 @@ pub(crate) struct Person {
     engine: Option<Engine>,
     pub(crate) events: Vec<Event>,
     pub(crate) saved: Vec<SaveFile>,
+    /// Every connection that was wanted.
+    pub(crate) plans: Vec<crate::output::ConnectPlan>,
     /// Whether there is no room for files.
     pub(crate) files_full: bool,
     pub(crate) requests: Vec<HttpRequest>,
@@ -101,6 +103,7 @@ impl World {
             engine: None,
             events: Vec::new(),
             saved: Vec::new(),
+            plans: Vec::new(),
             files_full: false,
             requests: Vec::new(),
             domain: String::new(),
@@ -218,6 +221,14 @@ impl World {
         let Some(engine) = who.engine.as_mut() else { return Ok(()) };
         match output {
             Output::Connect(plan) => {
+                who.plans.push(plan.clone());
+                let is_dead = |at: &crate::output::Endpoint| self.server.dead_hosts.contains(&at.host);
+                if !plan.addresses.is_empty() && plan.addresses.iter().all(is_dead) {
+                    return block_on(engine.handle_connect_failed(crate::output::ConnectFailure::Unreachable));
+                }
+                if let Some(at) = plan.addresses.into_iter().find(|at| !is_dead(at)) {
+                    engine.handle_place(at);
+                }
                 who.domain = plan.domain;
                 who.connected = true;
                 self.server.connect(person, &who.domain);

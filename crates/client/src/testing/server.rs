@@ -42,6 +42,10 @@ pub(crate) struct Server {
     sessions: BTreeMap<usize, Session>,
     tokens: BTreeMap<String, Option<BareJid>>,
     pub(crate) uploads: BTreeMap<String, Vec<u8>>,
+    /// Hosts at which nobody answers.
+    pub(crate) dead_hosts: Vec<String>,
+    /// What servers say of where they are.
+    pub(crate) address: Option<xep::address::Address>,
     /// Whether nothing can be fetched.
     pub(crate) uploads_down: bool,
     /// Whether the names of upload services lead into a private network.
@@ -95,6 +99,8 @@ impl Server {
             sessions: BTreeMap::new(),
             tokens: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            dead_hosts: Vec::new(),
+            address: None,
             uploads_down: false,
             uploads_private: false,
             messages: Vec::new(),
@@ -345,6 +351,7 @@ impl Server {
         };
         let child = iq.children().next()?;
         let answer = match child.name() {
+            "address" => self.address.as_ref().map(|a| Some(a.to_element())).ok_or(Condition::ServiceUnavailable),
             "ping" if self.ignores_pings => return None,
             "ping" => Ok(None),
             "pubsub" if self.is_mute_about(child) => return None,

@@ -79,6 +79,7 @@ fn a_wrong_password_is_said_and_the_right_one_works() {
             password,
             at: Vec::new(),
             pin: None,
+            by_certificate: false,
             danger_no_binding: false,
         })
     };

@@ -8,6 +8,7 @@ mod delivery;
 mod downgrade;
 mod files;
 mod names;
+mod moving;
 mod notices;
 mod origins;
 mod own_devices;

@@ -52,7 +52,14 @@ impl Scene {
         let bob = world.join("bob", "south.example");
         let alice = world.person();
         let password = Password::new("a long password of alice");
-        let login = Login { address: ALICE.into(), password, at: Vec::new(), pin: None, danger_no_binding: false };
+        let login = Login {
+            address: ALICE.into(),
+            password,
+            at: Vec::new(),
+            pin: None,
+            by_certificate: false,
+            danger_no_binding: false,
+        };
         world.command(alice, Command::Login(login)).unwrap();
         let link = world.invite_of(bob);
         world.command(alice, Command::Add { link, name: None }).unwrap();

@@ -326,6 +326,7 @@ fn links_vouch_for_other_devices_of_an_account_only_when_the_user_has_agreed() {
         password: Password::new("a long password of alice"),
         at: Vec::new(),
         pin: None,
+        by_certificate: false,
         danger_no_binding: false,
     };
     world.command(laptop, Command::Login(login)).unwrap();
