@@ -68,6 +68,14 @@ impl fmt::Display for VerifyError {
 
 impl std::error::Error for VerifyError {}
 
+impl VerifyError {
+    /// Says whether it is somebody else who answers, rather than the right one with a certificate that needs renewing.
+    #[must_use]
+    pub fn is_somebody_else(self) -> bool {
+        !matches!(self, Self::Expired | Self::NotYetValid)
+    }
+}
+
 /// Whom we believe.
 #[derive(Clone)]
 pub enum Trust {

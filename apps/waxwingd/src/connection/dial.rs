@@ -6,7 +6,7 @@ use broker::Peer as KnownPeer;
 use broker::federation::{DialFailure, DialRequest};
 use net::Service;
 use net::certificate::Pin;
-use net::dial::{DialError, Endpoint, HostPort, Link, OpenError, Target};
+use net::dial::{DialError, Endpoint, HostPort, Link, Target};
 use net::verify::Trust;
 use net::wake::WakeSignal;
 use xmpp::stream::Transport;
@@ -92,12 +92,7 @@ pub(crate) async fn try_reach(shared: &Shared, domain: &str, known: Option<&Know
     linked.map_err(|_| NotReached::TimedOut)?.map_err(NotReached::Failed)
 }
 
-/// Says to the senders whether waiting could have helped.
+/// Says to the senders whether waiting could help.
 fn failure(error: &DialError) -> DialFailure {
-    match error {
-        DialError::Unreachable(attempts) if attempts.iter().any(|attempt| attempt.error == OpenError::TimedOut) => {
-            DialFailure::Timeout
-        }
-        _ => DialFailure::NotFound,
-    }
+    if error.is_denial() { DialFailure::NotFound } else { DialFailure::Timeout }
 }

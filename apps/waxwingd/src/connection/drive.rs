@@ -7,7 +7,7 @@ use std::time::Duration;
 use broker::Then;
 use net::connection::Connection;
 use net::listen::Admission;
-use net::tls::{ClientTls, ServerTls};
+use net::tls::{ClientTls, ServerTls, TlsError};
 use net::wake::WakeSignal;
 use tokio::time::{Instant, Sleep};
 use xmpp::stream::TlsFacts;
@@ -61,7 +61,13 @@ async fn run<S: Session>(shared: &Shared, session: &mut S, mut peer: Peer) -> Re
         match flush(shared, session, &mut peer.connection).await? {
             Then::Continue => {}
             Then::StartTls => {
-                let upgraded = Box::pin(upgrade(peer.connection, peer.upgrade.take())).await?;
+                let upgraded = Box::pin(upgrade(peer.connection, peer.upgrade.take())).await;
+                let upgraded = upgraded.map_err(|error| {
+                    if error.is_somebody_else() {
+                        session.handle_somebody_else();
+                    }
+                    Lost
+                })?;
                 peer.connection = upgraded.0;
                 session.handle_tls(shared.permitted(upgraded.1)).await;
                 continue;
@@ -126,15 +132,14 @@ async fn stop<S: Session>(shared: &Shared, session: &mut S, mut peer: Peer) -> R
 }
 
 /// The session has checked that no byte came after the agreement on TLS; this loop keeps none itself.
-async fn upgrade(connection: Connection, how: Option<Box<Upgrade>>) -> Result<(Connection, TlsFacts), Lost> {
-    let secured = match how.map(|how| *how) {
+async fn upgrade(connection: Connection, how: Option<Box<Upgrade>>) -> Result<(Connection, TlsFacts), TlsError> {
+    match how.map(|how| *how) {
         Some(Upgrade::Accept(tls)) => connection.accept_tls(&tls, 0).await,
         Some(Upgrade::Initiate { tls, domain, local_domain }) => {
             connection.start_tls(&tls, &domain, Some(&local_domain), 0).await
         }
-        None => return Err(Lost),
-    };
-    secured.map_err(|_| Lost)
+        None => Err(TlsError::AlreadySecure),
+    }
 }
 
 /// The one timer of a connection. Moving a timer costs more than letting it fire in vain, so it is only ever moved

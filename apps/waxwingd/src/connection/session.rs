@@ -10,6 +10,8 @@ use xmpp::time::Moment;
 pub(super) trait Session: Send + 'static {
     fn handle_bytes<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, ()>;
     fn handle_tls(&mut self, facts: TlsFacts) -> BoxFuture<'_, ()>;
+    /// TLS did not come up, because it is not who it should be that answers.
+    fn handle_somebody_else(&mut self);
     fn handle_wake(&mut self) -> BoxFuture<'_, ()>;
     fn handle_timeout(&mut self) -> BoxFuture<'_, ()>;
     fn handle_written(&mut self) -> BoxFuture<'_, ()>;
@@ -22,13 +24,16 @@ pub(super) trait Session: Send + 'static {
 }
 
 macro_rules! session {
-    ($session:ty, $is_signed_in:expr) => {
+    ($session:ty, $is_signed_in:expr, $somebody_else:expr) => {
         impl Session for $session {
             fn handle_bytes<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, ()> {
                 Box::pin(<$session>::handle_bytes(self, bytes))
             }
             fn handle_tls(&mut self, facts: TlsFacts) -> BoxFuture<'_, ()> {
                 Box::pin(<$session>::handle_tls(self, facts))
+            }
+            fn handle_somebody_else(&mut self) {
+                $somebody_else(self);
             }
             fn handle_wake(&mut self) -> BoxFuture<'_, ()> {
                 Box::pin(<$session>::handle_wake(self))
@@ -58,5 +63,5 @@ macro_rules! session {
     };
 }
 
-session!(ClientSession, |session: &ClientSession| session.jid().is_some());
-session!(ServerSession, ServerSession::is_authenticated);
+session!(ClientSession, |session: &ClientSession| session.jid().is_some(), |_: &mut ClientSession| ());
+session!(ServerSession, ServerSession::is_authenticated, ServerSession::handle_somebody_else);

@@ -1,6 +1,7 @@
 //! Real brokers on loopback, in this process and as the program, and people who talk to them over TLS.
 
 mod administration;
+mod away;
 mod dependencies;
 mod diagnoses;
 mod dns;

@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use xmpp::ns;
-use xmpp::stanza::Condition;
+use xmpp::stanza::{Condition, ErrorType};
 use xmpp::stream::s2s::{DialbackVerdict, Initiator, InitiatorConfig, InitiatorEvent};
-use xmpp::stream::{Ending, PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
+use xmpp::stream::{
+    Ending, Misbehaviour, PeerCertificate, Seed, StreamCondition, StreamError, TlsFacts, Transport,
+};
 use xmpp::time::Moment;
 use xmpp::xml::Frame;
 
@@ -106,6 +108,10 @@ impl OutboundSession {
         self.turn();
     }
 
+    pub(super) fn handle_somebody_else(&mut self) {
+        self.end(Condition::RemoteServerNotFound);
+    }
+
     pub(super) fn handle_wake(&mut self) {
         self.turn();
     }
@@ -187,7 +193,7 @@ impl OutboundSession {
                 if self.stream.verify(&question.request()) {
                     self.asked.push(question);
                 } else {
-                    let verdict = DialbackVerdict::Error(Condition::RemoteServerNotFound);
+                    let verdict = DialbackVerdict::Error(Condition::RemoteServerTimeout);
                     question.answer_to.put(question.claim, verdict);
                 }
             }
@@ -217,9 +223,9 @@ impl OutboundSession {
                     self.expect_acks();
                 }
             }
-            InitiatorEvent::Refused { .. } => {
+            InitiatorEvent::Refused { verdict, .. } => {
                 self.stream.close();
-                self.end(Condition::RemoteServerNotFound);
+                self.end(refusal(verdict));
             }
             InitiatorEvent::DialbackVerified { request, verdict } => {
                 let same = |question: &Question| {
@@ -256,7 +262,7 @@ impl OutboundSession {
                 let frame = (!self.stream.has_acks()).then_some(frame);
                 self.sent.push_back(Sent { claim, bytes, is_repeat, held, frame });
             } else {
-                give_back(&self.core, delivery, Condition::RemoteServerNotFound);
+                give_back(&self.core, delivery, Condition::RemoteServerTimeout);
             }
         }
         if self.ack_deadline.is_none() {
@@ -307,15 +313,22 @@ impl OutboundSession {
     }
 }
 
-/// What the end of a stream means to those whose stanzas wait for it: a server that broke off may be there again soon, one
-/// that is not who it should be is not found.
+/// What the end of a stream means to those whose stanzas wait for it: only a server that is not who it should be, or that
+/// says it is not that one, is not found. Every other may be there again soon: it restarts, is full, or is being repaired.
 fn condition(ending: &Ending) -> Condition {
-    use StreamCondition::{ConnectionTimeout, InternalServerError, Reset, ResourceConstraint, SystemShutdown};
     match ending {
-        Ending::Closed | Ending::Lost => Condition::RemoteServerTimeout,
-        Ending::PeerError(ConnectionTimeout | InternalServerError | Reset | ResourceConstraint | SystemShutdown) => {
-            Condition::RemoteServerTimeout
+        Ending::PeerError(StreamCondition::HostUnknown | StreamCondition::HostGone)
+        | Ending::Failed(StreamError::PeerMisbehaved(Misbehaviour::Certificate | Misbehaviour::UnknownHost)) => {
+            Condition::RemoteServerNotFound
         }
+        _ => Condition::RemoteServerTimeout,
+    }
+}
+
+/// What it means that a server does not let us send: it may only have failed to ask for us (XEP-0220 §2.5).
+fn refusal(verdict: DialbackVerdict) -> Condition {
+    match verdict {
+        DialbackVerdict::Error(why) if why.default_type() == ErrorType::Wait => Condition::RemoteServerTimeout,
         _ => Condition::RemoteServerNotFound,
     }
 }

@@ -32,6 +32,14 @@ impl ServerSession {
         }
     }
 
+    /// TLS did not come up after [`crate::Then::StartTls`], because it is not the dialled server that answers.
+    pub fn handle_somebody_else(&mut self) {
+        match self {
+            Self::Inbound(_) => {}
+            Self::Outbound(session) => session.handle_somebody_else(),
+        }
+    }
+
     /// The wake function was called.
     pub async fn handle_wake(&mut self) {
         match self {

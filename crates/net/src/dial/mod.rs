@@ -83,6 +83,18 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
+impl OpenError {
+    /// Says whether this will be the same the next time: DNS denies the name, or somebody else has answered.
+    #[must_use]
+    pub fn is_denial(self) -> bool {
+        match self {
+            Self::Name(DnsError::NotFound | DnsError::Forbidden) | Self::NotPublic => true,
+            Self::Tls(error) => error.is_somebody_else(),
+            _ => false,
+        }
+    }
+}
+
 impl From<&io::Error> for OpenError {
     fn from(error: &io::Error) -> Self {
         match error.kind() {
@@ -137,6 +149,18 @@ impl fmt::Display for DialError {
 impl std::error::Error for DialError {}
 
 impl DialError {
+    /// Says whether there is no such server: DNS denies it, or what answers everywhere is somebody else. Anything else
+    /// (nobody listens, no answer, no name servers) may be better in a minute.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        match self {
+            Self::NotOffered => true,
+            Self::Unreachable(attempts) => {
+                !attempts.is_empty() && attempts.iter().all(|attempt| attempt.error.is_denial())
+            }
+        }
+    }
+
     /// Returns the certificate or TLS problem that was met first, if any: it says more than "unreachable".
     pub fn tls_error(&self) -> Option<TlsError> {
         let Self::Unreachable(attempts) = self else { return None };
@@ -244,10 +268,20 @@ impl Dialler {
             None => tls.clone(),
         };
         let mut attempts = Vec::new();
+        // A port that has shown a wrong certificate speaks TLS: there is nothing to ask it in clear.
+        let mut others: Vec<HostPort> = Vec::new();
         for endpoint in self.endpoints(target).await? {
+            if others.contains(&endpoint.host) {
+                continue;
+            }
             match self.link(&endpoint, target, &tls, local_domain).await {
                 Ok((connection, facts)) => return Ok(Link { connection, mode: endpoint.mode, facts, tls }),
-                Err(error) => attempts.push(Attempt { mode: endpoint.mode, port: endpoint.host.port, error }),
+                Err(error) => {
+                    attempts.push(Attempt { mode: endpoint.mode, port: endpoint.host.port, error });
+                    if matches!(error, OpenError::Tls(TlsError::Certificate(_))) {
+                        others.push(endpoint.host);
+                    }
+                }
             }
         }
         Err(DialError::Unreachable(attempts))
@@ -311,6 +345,18 @@ impl Dialler {
             .map_err(|error| OpenError::from(&error))
     }
 
+    /// A resolver that does not tell the services may still know the address. If it does not, that is no denial: the
+    /// services may be elsewhere.
+    async fn own_if_known(&self, target: &Target) -> Result<Vec<Endpoint>, DialError> {
+        let own = target::standard_endpoints(&target.domain, target.service);
+        if self.names.addresses(&target.domain).await != Err(DnsError::NotFound) {
+            return Ok(own);
+        }
+        let error = OpenError::Name(DnsError::Failed);
+        let attempt = |endpoint: Endpoint| Attempt { mode: endpoint.mode, port: endpoint.host.port, error };
+        Err(DialError::Unreachable(own.into_iter().map(attempt).collect()))
+    }
+
     async fn endpoints(&self, target: &Target) -> Result<Vec<Endpoint>, DialError> {
         if !target.at.is_empty() {
             return Ok(target.at.clone());
@@ -324,21 +370,22 @@ impl Dialler {
         }
         let mut draw = random_up_to;
         let mut found = Vec::new();
-        let mut refused = false;
+        let (mut refused, mut failed) = (false, false);
         for (label, mode) in target::srv_queries(target.service) {
             match self.names.services(label, &target.domain, &mut draw).await {
                 Ok(SrvAnswer::Hosts(hosts)) => {
                     found.extend(hosts.into_iter().map(|srv| Endpoint::new(srv.host, srv.port, mode)));
                 }
                 Ok(SrvAnswer::NotOffered) => refused = true,
-                // A resolver that fails may still know addresses; the attempt will tell.
-                Ok(SrvAnswer::NoRecords) | Err(_) => {}
+                Ok(SrvAnswer::NoRecords) => {}
+                Err(_) => failed = true,
             }
         }
-        match (found.is_empty(), refused) {
-            (false, _) => Ok(found),
-            (true, true) => Err(DialError::NotOffered),
-            (true, false) => Ok(own()),
+        match (found.is_empty(), refused, failed) {
+            (false, ..) => Ok(found),
+            (true, _, true) => self.own_if_known(target).await,
+            (true, true, false) => Err(DialError::NotOffered),
+            (true, false, false) => Ok(own()),
         }
     }
 }

@@ -72,6 +72,12 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {}
 
 impl TlsError {
+    /// Says whether the peer has proved to be somebody else, so that trying again would not help.
+    #[must_use]
+    pub fn is_somebody_else(self) -> bool {
+        matches!(self, Self::Certificate(error) if error.is_somebody_else()) || self == Self::BadDomain
+    }
+
     /// Finds the reason in what the TLS library says.
     pub(crate) fn from_io(error: &io::Error) -> Self {
         use rustls::Error as E;
