@@ -31,7 +31,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "stanzas", cost: 1, run: targets::scanner::stanzas, seeds: targets::scanner::stanza_seeds },
     Target { name: "scanner", cost: 2, run: targets::scanner::scanner, seeds: no_seeds },
     Target { name: "jid", cost: 1, run: targets::jid::jid, seeds: no_seeds },
@@ -41,6 +41,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "keyfile", cost: 1, run: targets::state::keyfile, seeds: targets::state::keyfile_seeds },
     Target { name: "envelope", cost: 4, run: targets::envelope::envelope, seeds: targets::envelope::seeds },
     Target { name: "omemo", cost: 10, run: targets::omemo::omemo, seeds: targets::omemo::seeds },
+    Target { name: "proxy", cost: 1, run: targets::proxy::proxy, seeds: targets::proxy::proxy_seeds },
     Target { name: "uris", cost: 1, run: targets::uris::uris, seeds: no_seeds },
 ];
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use broker::Limits;
 use broker::pep::PepLimits;
 use broker::upload::UploadSettings;
+use net::dial::IpNetwork;
 use xep::policy::E2eePolicy;
 
 /// Everything that can be chosen about a broker.
@@ -42,8 +43,12 @@ pub struct Settings {
     pub pep: PepLimits,
     /// Uploads. The address of the listener in it is filled in at the start.
     pub upload: UploadSettings,
-    /// Connections of one /24 or /48 that may be signing in at once; no bound without it.
+    /// Connections of one /24 or /48 that may be signing in at once, clients and other servers each; no bound without it.
     pub pre_auth_per_network: Option<u32>,
+    /// Addresses of load balancers, which must say for whom they connect (PROXY protocol, version 2).
+    pub proxies: Vec<IpNetwork>,
+    /// Listeners for an onion service.
+    pub onion: OnionListeners,
     /// Other servers.
     pub federation: FederationSettings,
     /// Sees the decrypted bytes of every connection. For demonstrations and tests, which prove with it that the broker
@@ -64,12 +69,14 @@ impl Settings {
         Self::new(Storage::Directories { data: data.into(), keys: keys.into() })
     }
 
-    /// The settings of a broker that leaves nothing behind: everything in memory, on loopback, at free ports.
+    /// The settings of a broker that leaves nothing behind: everything in memory, on loopback, at free ports. Other
+    /// servers may be on loopback too.
     #[must_use]
     pub fn in_memory() -> Self {
         let mut settings = Self::new(Storage::Memory);
         settings.listen = Some(Ipv4Addr::LOCALHOST.into());
         settings.ports = Ports::FREE;
+        settings.federation.networks = LOOPBACK.iter().filter_map(|network| network.parse().ok()).collect();
         settings
     }
 
@@ -88,6 +95,8 @@ impl Settings {
             pep: PepLimits::default(),
             upload: UploadSettings::default(),
             pre_auth_per_network: Some(net::listen::PRE_AUTH_PER_NETWORK),
+            proxies: Vec::new(),
+            onion: OnionListeners::default(),
             federation: FederationSettings::default(),
             danger_tap: None,
         }
@@ -123,6 +132,21 @@ impl Ports {
         }
         Some(Self { client: base, client_tls: base + 1, server: base + 2, server_tls: base + 3, https: base + 4 })
     }
+}
+
+/// The networks of this machine alone.
+const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
+
+/// Where an onion service brings its connections to. Everybody comes from there, so these have a count of their own, and
+/// nobody who is silent there keeps those out who come another way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnionListeners {
+    /// For clients, STARTTLS.
+    pub client: Option<SocketAddr>,
+    /// For other servers, STARTTLS.
+    pub server: Option<SocketAddr>,
+    /// Connections that may be signing in at once, on each; no bound without it.
+    pub pre_auth: Option<u32>,
 }
 
 /// Where a broker keeps what it must remember.
@@ -187,6 +211,8 @@ pub struct FederationSettings {
     pub dns: Option<SocketAddr>,
     /// Links of brokers that are reached without DNS, besides those added with `peer add`.
     pub peers: Vec<String>,
+    /// Networks, besides the public internet, in which other servers may be that nobody has added as a peer.
+    pub networks: Vec<IpNetwork>,
 }
 
 impl Default for FederationSettings {
@@ -198,6 +224,7 @@ impl Default for FederationSettings {
             deny: Vec::new(),
             dns: None,
             peers: Vec::new(),
+            networks: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use waxwing_net::certificate::Pin;
 use waxwing_net::dial::{Dialler, Endpoint, Mode, Target};
 use waxwing_net::dns::Names;
 use waxwing_net::identity::{Identity, OwnCa, ReloadableIdentity, generate_key_pem};
-use waxwing_net::listen::{Gate, Listener};
+use waxwing_net::listen::{Gate, Listener, PRE_AUTH_TIME};
 use waxwing_net::tls::{ClientTls, Purpose, ServerTls};
 use waxwing_net::{Service, clock::SystemClock, verify::Trust};
 use xmpp::time::Clock as _;
@@ -24,7 +24,8 @@ pub(crate) async fn main() -> Outcome {
 }
 
 async fn serve(listener: Listener, tls: ServerTls) -> Outcome {
-    let (connection, _admission) = listener.accept().await;
+    let arrived = listener.accept().await.admit(PRE_AUTH_TIME).await;
+    let (connection, _admission) = arrived.ok_or("not let in")?;
     let (mut connection, _facts) = connection.accept_tls(&tls, 0).await?;
     let heard = connection.read_chunk().await?.ok_or("closed")?;
     Ok(connection.send(&heard).await?)

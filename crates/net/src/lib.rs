@@ -8,6 +8,7 @@
 //! | [`dial`] | from a domain to a connection: hosts of a link, static routes, SRV, happy eyeballs, SOCKS5 |
 //! | [`dns`] | SRV and address lookups, the order of RFC 2782 |
 //! | [`listen`] | ports with errors that say what to do; the gate before sign-in |
+//! | [`proxy_header`] | whom a load balancer connects for |
 //! | [`connection`] | one connection before and after TLS, without a read buffer of its own |
 //! | [`tls`] | both sides of the handshake and the facts that sign-in binds itself to |
 //! | [`verify`] | is this chain the one of that domain? pins, authorities, `.onion` |
@@ -40,6 +41,7 @@ pub mod http;
 pub mod identity;
 pub mod listen;
 pub mod names;
+pub mod proxy_header;
 pub mod random;
 mod service;
 #[cfg(any(test, feature = "testing"))]

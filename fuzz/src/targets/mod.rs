@@ -3,6 +3,7 @@
 pub mod envelope;
 pub mod jid;
 pub mod omemo;
+pub mod proxy;
 pub mod ratchet;
 pub mod sasl;
 pub mod scanner;

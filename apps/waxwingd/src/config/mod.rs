@@ -12,10 +12,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use net::dial::{IpNetwork, NotANetwork};
 use serde::{Deserialize, Serialize};
 use xep::policy::E2eePolicy;
 
-use crate::settings::{CertificateFiles, FederationSettings, Ports, RegistrationSettings, Settings};
+use crate::settings::{CertificateFiles, FederationSettings, OnionListeners, Ports, RegistrationSettings, Settings};
 use limits::LimitsSection;
 
 /// Why a settings file cannot be used.
@@ -79,11 +80,13 @@ struct File {
     domain: Option<String>,
     listen: Option<IpAddr>,
     announce: Vec<String>,
+    proxies: Vec<NetworkText>,
     ports: PortsSection,
     certificate: Option<CertificateSection>,
     e2ee: E2eeSection,
     login: LoginSection,
     registration: RegistrationSection,
+    onion: OnionSection,
     federation: FederationSection,
     limits: LimitsSection,
 }
@@ -157,6 +160,40 @@ impl Default for RegistrationSection {
     }
 }
 
+/// A network as text: [`IpNetwork`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct NetworkText(IpNetwork);
+
+impl TryFrom<String> for NetworkText {
+    type Error = NotANetwork;
+
+    fn try_from(text: String) -> Result<Self, NotANetwork> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<NetworkText> for String {
+    fn from(network: NetworkText) -> Self {
+        network.0.to_text()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OnionSection {
+    client: Option<SocketAddr>,
+    server: Option<SocketAddr>,
+    /// 0 means no bound.
+    pre_auth: u32,
+}
+
+impl Default for OnionSection {
+    fn default() -> Self {
+        Self { client: None, server: None, pre_auth: net::listen::PRE_AUTH_HIDDEN }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct FederationSection {
@@ -166,12 +203,13 @@ struct FederationSection {
     deny: Vec<String>,
     dns: Option<SocketAddr>,
     peers: Vec<String>,
+    networks: Vec<NetworkText>,
 }
 
 impl Default for FederationSection {
     fn default() -> Self {
         let FederationSettings { is_enabled, allow, deny, dns, peers, .. } = FederationSettings::default();
-        Self { enabled: is_enabled, ca_file: None, allow, deny, dns, peers }
+        Self { enabled: is_enabled, ca_file: None, allow, deny, dns, peers, networks: Vec::new() }
     }
 }
 
@@ -228,9 +266,15 @@ impl File {
             invite_lifetime: days(self.registration.invite_days),
             invites_per_day: self.registration.invites_per_day,
         };
-        let FederationSection { enabled, ca_file: _, allow, deny, dns, peers } = self.federation;
+        let networks = |texts: Vec<NetworkText>| texts.into_iter().map(|text| text.0).collect();
+        settings.proxies = networks(self.proxies);
+        let OnionSection { client, server, pre_auth } = self.onion;
+        settings.onion = OnionListeners { client, server, pre_auth: (pre_auth > 0).then_some(pre_auth) };
+        let FederationSection { enabled, ca_file: _, allow, deny, dns, peers, networks: near } = self.federation;
         let authorities_pem = settings.federation.authorities_pem.take();
-        settings.federation = FederationSettings { is_enabled: enabled, authorities_pem, allow, deny, dns, peers };
+        let networks = networks(near);
+        settings.federation =
+            FederationSettings { is_enabled: enabled, authorities_pem, allow, deny, dns, peers, networks };
         self.limits.apply(settings);
     }
 }

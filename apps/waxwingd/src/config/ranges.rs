@@ -44,6 +44,7 @@ pub(super) const RANGES: &[Range] = &[
     range("login.scram_iterations", 4096, 1_000_000),
     range("registration.invite_days", 1, 365),
     range("registration.invites_per_day", 0, 10_000),
+    or_none("onion.pre_auth", 1, 100_000),
     or_none("limits.pre_auth_per_network", 1, 100_000),
     range("limits.pre_auth_seconds", 5, 600),
     or_none("limits.client_stanzas_per_second", 1, 1_000_000),

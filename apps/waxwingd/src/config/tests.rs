@@ -32,7 +32,8 @@ fn the_example_shows_every_setting() {
     assert_eq!(section("ports"), known(format!("{:?}", default.ports)));
     assert_eq!(section("login"), known(format!("{:?}", default.login)));
     assert_eq!(section("certificate"), 2);
-    assert_eq!(shown.len(), 10, "every field of the file itself");
+    assert_eq!(section("onion"), known(format!("{:?}", default.onion)));
+    assert_eq!(shown.len(), 12, "every field of the file itself");
 }
 
 /// What stands above each setting, in `#` lines and behind it.
@@ -127,6 +128,8 @@ fn mistakes_are_named_with_their_line() {
         ("[e2ee]\npolicy = \"sometimes\"", "sometimes"),
         ("[certificate]\nchain = \"x.pem\"", "key"),
         ("listen = \"everywhere\"", "listen"),
+        ("proxies = [\"10.0.0.0/40\"]", "this is no network"),
+        ("[federation]\nnetworks = [\"office\"]", "this is no network"),
         ("[federation]\nca_file = \"nothing.pem\"", "nothing.pem"),
     ] {
         let error = read_text(text).expect_err(text);

@@ -1,6 +1,7 @@
 //! Connections to other servers, opened when the broker asks for one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::Peer as KnownPeer;
 use broker::federation::{DialFailure, DialRequest};
@@ -15,6 +16,9 @@ use super::Shared;
 use super::drive::{Peer, Upgrade, drive};
 use crate::server::shutdown::{Tasks, Token};
 
+/// How often those are looked at that wait for their turn: the time of some may be over.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Answers requests for connections until the broker stops.
 pub(crate) fn start_dialling(shared: &Arc<Shared>, tasks: &Tasks) {
     let (shared, token) = (Arc::clone(shared), tasks.token());
@@ -25,16 +29,22 @@ pub(crate) fn start_dialling(shared: &Arc<Shared>, tasks: &Tasks) {
             while let Some(request) = shared.broker.poll_dial() {
                 tokio::spawn(dial(Arc::clone(&shared), request, token.clone()));
             }
+            let has_waiting = shared.broker.waiting_dials() > 0;
             tokio::select! {
                 () = shared.stopping.wait() => return,
                 () = wanted.woken() => {}
+                () = tokio::time::sleep(TURN), if has_waiting => {}
             }
         }
     });
 }
 
 async fn dial(shared: Arc<Shared>, request: DialRequest, token: Token) {
-    match Box::pin(reach(&shared, request.domain(), request.peer.as_ref())).await {
+    let linked = tokio::select! {
+        linked = Box::pin(reach(&shared, request.domain(), request.peer.as_ref())) => linked,
+        () = unwanted(&shared, &request) => Err(DialFailure::Timeout),
+    };
+    match linked {
         Ok(link) => {
             let wake = WakeSignal::new();
             let Link { connection, facts, tls, .. } = link;
@@ -46,11 +56,20 @@ async fn dial(shared: Arc<Shared>, request: DialRequest, token: Token) {
             };
             let Some(session) = shared.broker.dialled(&request, transport, wake.callback()) else { return };
             let upgrade = Some(Box::new(upgrade));
-            drive(&shared, session, Peer { connection, wake, upgrade, admission: None }).await;
+            drive(&shared, session, Peer { connection, wake, upgrade, stranger: None, descriptor: None }).await;
         }
         Err(failure) => shared.broker.dial_failed(&request, failure),
     }
     drop(token);
+}
+
+/// Waits until nobody needs the connection any more: whoever asked for it is gone.
+async fn unwanted(shared: &Shared, request: &DialRequest) {
+    let changed = WakeSignal::new();
+    shared.broker.dialling(request, changed.callback());
+    while shared.broker.is_wanted(request) {
+        changed.woken().await;
+    }
 }
 
 /// Connects to a domain: at the addresses of a known peer and to its key only, otherwise where DNS says.
@@ -81,6 +100,9 @@ pub(crate) async fn try_reach(shared: &Shared, domain: &str, known: Option<&Know
     }
     let mut target = Target::new(domain, Service::Server);
     let mut tls = shared.dial_tls.clone();
+    if known.is_none() {
+        target = target.within(shared.addresses.clone());
+    }
     if let Some(peer) = known {
         target = target.at(peer.addresses.iter().filter_map(|at| HostPort::parse(at)).flat_map(Endpoint::either));
         if let Some(pin) = peer.pin {

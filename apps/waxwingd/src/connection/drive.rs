@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use broker::Then;
+use broker::budget::Charge;
 use net::connection::Connection;
 use net::listen::Admission;
 use net::tls::{ClientTls, ServerTls, TlsError};
 use net::wake::WakeSignal;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout_at};
 use xmpp::stream::TlsFacts;
 use xmpp::time::Moment;
 
@@ -30,7 +31,28 @@ pub(super) struct Peer {
     pub(super) connection: Connection,
     pub(super) wake: WakeSignal,
     pub(super) upgrade: Option<Box<Upgrade>>,
-    pub(super) admission: Option<Admission>,
+    /// It has not signed in yet.
+    pub(super) stranger: Option<Stranger>,
+    /// Counted for where it comes from, and for the account once it has signed in.
+    pub(super) descriptor: Option<Charge>,
+}
+
+/// What somebody holds who has not signed in yet.
+pub(super) struct Stranger {
+    _admission: Admission,
+    /// When the connection ends, whatever has arrived by then.
+    pub(super) deadline: Instant,
+}
+
+/// The session itself says goodbye to who did not sign in in time; this is for what a session does not see, such as a
+/// handshake that takes for ever.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl Stranger {
+    pub(super) fn new(shared: &Shared, admission: Admission) -> Self {
+        let deadline = admission.since() + shared.broker.config.limits.pre_auth + GRACE;
+        Self { _admission: admission, deadline }
+    }
 }
 
 /// What is written at once: a TLS record.
@@ -55,13 +77,19 @@ pub(super) async fn drive<S: Session>(shared: &Shared, mut session: S, peer: Pee
 
 async fn run<S: Session>(shared: &Shared, session: &mut S, mut peer: Peer) -> Result<(), Lost> {
     let mut alarm = Alarm::new();
+    // boxed: gone after the sign-in
+    let mut patience = peer.stranger.as_ref().map(|stranger| Box::pin(tokio::time::sleep_until(stranger.deadline)));
     let sleep = tokio::time::sleep(Duration::from_secs(86_400));
     tokio::pin!(sleep);
     loop {
         match flush(shared, session, &mut peer.connection).await? {
             Then::Continue => {}
             Then::StartTls => {
-                let upgraded = Box::pin(upgrade(peer.connection, peer.upgrade.take())).await;
+                let upgrading = Box::pin(upgrade(peer.connection, peer.upgrade.take()));
+                let upgraded = match &peer.stranger {
+                    Some(stranger) => timeout_at(stranger.deadline, upgrading).await.map_err(|_| Lost)?,
+                    None => upgrading.await,
+                };
                 let upgraded = upgraded.map_err(|error| {
                     if error.is_somebody_else() {
                         session.handle_somebody_else();
@@ -77,8 +105,11 @@ async fn run<S: Session>(shared: &Shared, session: &mut S, mut peer: Peer) -> Re
                 return Ok(());
             }
         }
-        if peer.admission.is_some() && session.is_signed_in() {
-            peer.admission = None;
+        if peer.stranger.is_some() && session.is_signed_in() {
+            (peer.stranger, patience) = (None, None);
+            if let Some(account) = session.account() {
+                peer.descriptor = peer.descriptor.take().map(|held| shared.broker.signed_in(held, &account));
+            }
         }
         let pause = session.read_pause();
         alarm.arm(shared, sleep.as_mut(), [session.next_timeout(), pause]);
@@ -93,6 +124,9 @@ async fn run<S: Session>(shared: &Shared, session: &mut S, mut peer: Peer) -> Re
                     return stop(shared, session, peer).await;
                 }
                 session.handle_wake().await;
+            }
+            () = async { if let Some(patience) = &mut patience { patience.await } }, if peer.stranger.is_some() => {
+                return Err(Lost);
             }
             () = sleep.as_mut(), if alarm.at.is_some() => {
                 alarm.at = None;

@@ -12,8 +12,9 @@ mod session;
 mod web;
 
 use broker::Broker;
-use net::dial::Dialler;
+use net::dial::{AddressRule, Dialler};
 use net::dns::Names;
+use net::listen::Admission;
 use net::tls::{ClientTls, ServerTls};
 use xmpp::stream::{DomainCheck, TlsFacts};
 
@@ -34,11 +35,20 @@ pub(crate) struct Shared {
     /// The name servers that are asked.
     pub(crate) names: Names,
     pub(crate) federation: FederationSettings,
+    /// Where other servers may be that nobody has added as a peer.
+    pub(crate) addresses: AddressRule,
+    /// What strangers may hold is counted by where they come from too.
+    pub(crate) counts_networks: bool,
     pub(crate) tap: Option<Tap>,
     pub(crate) stopping: Stopping,
 }
 
 impl Shared {
+    /// Names where a connection comes from, for the budgets.
+    fn network(&self, admission: &Admission) -> Option<String> {
+        self.counts_networks.then(|| admission.network().name())
+    }
+
     fn tap(&self, direction: Direction, bytes: &[u8]) {
         if let Some(tap) = &self.tap {
             tap(direction, bytes);

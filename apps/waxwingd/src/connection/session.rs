@@ -20,11 +20,13 @@ pub(super) trait Session: Send + 'static {
     fn read_pause(&self) -> Option<Moment>;
     /// The peer has proved who it is, so it no longer counts among the strangers.
     fn is_signed_in(&self) -> bool;
+    /// The account that has signed in, of a client.
+    fn account(&self) -> Option<String>;
     fn closed(self) -> BoxFuture<'static, ()>;
 }
 
 macro_rules! session {
-    ($session:ty, $is_signed_in:expr, $somebody_else:expr) => {
+    ($session:ty, $is_signed_in:expr, $account:expr, $somebody_else:expr) => {
         impl Session for $session {
             fn handle_bytes<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, ()> {
                 Box::pin(<$session>::handle_bytes(self, bytes))
@@ -56,6 +58,9 @@ macro_rules! session {
             fn is_signed_in(&self) -> bool {
                 $is_signed_in(self)
             }
+            fn account(&self) -> Option<String> {
+                $account(self)
+            }
             fn closed(self) -> BoxFuture<'static, ()> {
                 Box::pin(<$session>::closed(self))
             }
@@ -63,5 +68,10 @@ macro_rules! session {
     };
 }
 
-session!(ClientSession, |session: &ClientSession| session.jid().is_some(), |_: &mut ClientSession| ());
-session!(ServerSession, ServerSession::is_authenticated, ServerSession::handle_somebody_else);
+session!(
+    ClientSession,
+    |session: &ClientSession| session.jid().is_some(),
+    |session: &ClientSession| session.jid().map(|jid| jid.bare_str().to_owned()),
+    |_: &mut ClientSession| ()
+);
+session!(ServerSession, ServerSession::is_authenticated, |_: &ServerSession| None, ServerSession::handle_somebody_else);

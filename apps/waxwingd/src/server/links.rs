@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use broker::Peer;
 use net::certificate::Pin;
+use net::dial::{IpNetwork, is_public};
 use xep::uri::{Action, Endpoint, Host, Link};
 use xmpp::jid::Jid;
 
@@ -42,6 +43,19 @@ fn own_addresses() -> Vec<IpAddr> {
     };
     let found: Vec<IpAddr> = towards.iter().filter_map(chosen).collect();
     if found.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { found }
+}
+
+/// Returns the networks, besides the public internet, in which other servers may be reached on a stranger's word: those
+/// that the operator has named, and our own where we announce nothing public. Never this machine, unless it is named.
+pub(super) fn near(named: &[IpNetwork], hosts: &[Host], is_public_name: bool) -> Vec<IpNetwork> {
+    let address = |host: &Host| match host {
+        Host::Address(address) => Some(*address),
+        Host::Name(_) => None,
+    };
+    let announced: Option<Vec<IpAddr>> = hosts.iter().map(address).collect();
+    let own = announced.filter(|all| !is_public_name && !all.iter().copied().any(is_public)).unwrap_or_default();
+    let own = own.into_iter().filter_map(IpNetwork::private_around);
+    named.iter().copied().chain(own).collect()
 }
 
 /// Puts a port to hosts.

@@ -1,6 +1,7 @@
 //! [`Server`]: a running broker, from its settings to the last byte of its shutdown.
 
 pub(crate) mod certificate;
+mod descriptors;
 pub mod disk;
 mod housekeeping;
 mod links;

@@ -7,7 +7,7 @@ use broker::invites::InviteSettings;
 use broker::tables::{ACCOUNTS, ACCOUNTS_OWNER};
 use broker::{Broker, BrokerConfig, Environment};
 use net::clock::SystemClock;
-use net::dial::{Dialler, Routes};
+use net::dial::{AddressRule, Dialler, IpNetwork, Routes};
 use net::dns::Names;
 use net::identity::{IdentityError, ReloadableIdentity};
 use net::listen::{BindError, Gate, Listener};
@@ -20,7 +20,7 @@ use xmpp::time::Timestamp;
 
 use super::certificate::{self, IdentityRow};
 use super::shutdown::{Stopping, Tasks};
-use super::{Addresses, Facts, Server, disk, housekeeping, links, name};
+use super::{Addresses, Facts, Server, descriptors, disk, housekeeping, links, name};
 use crate::connection::{self, Shared};
 use crate::error::StartError;
 use crate::settings::{Settings, Storage};
@@ -60,7 +60,9 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
     broker.load_peers().await.map_err(|error| store_error(&settings, error))?;
 
     let identity = ReloadableIdentity::new(identity);
-    let shared = Arc::new(shared(broker, &settings, &identity, trust));
+    broker.budgets.descriptors.set_capacity(descriptors::raise());
+    let near = links::near(&settings.federation.networks, &hosts, row.is_public_name);
+    let shared = Arc::new(shared(broker, &settings, &identity, trust, near));
     let facts = Arc::new(Facts {
         domain: row.domain,
         pin,
@@ -82,7 +84,13 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
     Ok(Server { facts, shared, identity, tasks: Some(tasks) })
 }
 
-fn shared(broker: Broker, settings: &Settings, identity: &Arc<ReloadableIdentity>, trust: Trust) -> Shared {
+fn shared(
+    broker: Broker,
+    settings: &Settings,
+    identity: &Arc<ReloadableIdentity>,
+    trust: Trust,
+    near: Vec<IpNetwork>,
+) -> Shared {
     let names = settings.federation.dns.map_or_else(Names::system, Names::from_server);
     let pre_auth = settings.limits.pre_auth;
     let tls = |purpose| ServerTls::new(purpose, Arc::clone(identity)).with_timeout(pre_auth);
@@ -95,6 +103,8 @@ fn shared(broker: Broker, settings: &Settings, identity: &Arc<ReloadableIdentity
         dialler: Dialler::direct(names.clone()),
         names,
         federation: settings.federation.clone(),
+        addresses: AddressRule::PublicAnd(near.into()),
+        counts_networks: settings.pre_auth_per_network.is_some(),
         tap: settings.danger_tap.clone(),
         stopping: Stopping::default(),
     }
@@ -198,20 +208,30 @@ struct Listeners {
     server: Listener,
     server_tls: Listener,
     https: Listener,
+    onion_client: Option<Listener>,
+    onion_server: Option<Listener>,
 }
 
 impl Listeners {
     async fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let gate = Gate::new(settings.pre_auth_per_network);
+        // Other servers that say nothing must not keep clients out, nor the other way round.
+        let (clients, servers) = (Gate::new(settings.pre_auth_per_network), Gate::new(settings.pre_auth_per_network));
         // A browser opens several connections to one page, and nobody signs in there.
         let open_gate = Gate::new(settings.pre_auth_per_network.map(|count| count.saturating_mul(8)));
+        let proxies: Arc<[IpNetwork]> = settings.proxies.clone().into();
         let ports = settings.ports;
+        let bind = async |port, gate: &Gate| {
+            let listener = bind(settings.listen, port, gate).await?;
+            Ok::<_, BindError>(listener.with_proxies(Arc::clone(&proxies)))
+        };
         Ok(Self {
-            client: bind(settings.listen, ports.client, &gate).await?,
-            client_tls: bind(settings.listen, ports.client_tls, &gate).await?,
-            server: bind(settings.listen, ports.server, &gate).await?,
-            server_tls: bind(settings.listen, ports.server_tls, &gate).await?,
-            https: bind(settings.listen, ports.https, &open_gate).await?,
+            client: bind(ports.client, &clients).await?,
+            client_tls: bind(ports.client_tls, &clients).await?,
+            server: bind(ports.server, &servers).await?,
+            server_tls: bind(ports.server_tls, &servers).await?,
+            https: bind(ports.https, &open_gate).await?,
+            onion_client: bind_onion(settings.onion.client, settings.onion.pre_auth).await?,
+            onion_server: bind_onion(settings.onion.server, settings.onion.pre_auth).await?,
         })
     }
 
@@ -231,11 +251,25 @@ impl Listeners {
         connection::serve_clients(shared, tasks, self.client, connection::Start::Plain);
         connection::serve_clients(shared, tasks, self.client_tls, connection::Start::DirectTls);
         connection::serve_https(shared, tasks, self.https);
+        if let Some(listener) = self.onion_client {
+            connection::serve_clients(shared, tasks, listener, connection::Start::Plain);
+        }
         // Without federation the two ports are closed again.
         if shared.federation.is_enabled {
             connection::serve_servers(shared, tasks, self.server, connection::Start::Plain);
             connection::serve_servers(shared, tasks, self.server_tls, connection::Start::DirectTls);
+            if let Some(listener) = self.onion_server {
+                connection::serve_servers(shared, tasks, listener, connection::Start::Plain);
+            }
         }
+    }
+}
+
+/// Opens the port that an onion service leads to, if there is one. Whoever comes there, comes from this machine.
+async fn bind_onion(address: Option<SocketAddr>, pre_auth: Option<u32>) -> Result<Option<Listener>, BindError> {
+    match address {
+        Some(address) => Listener::bind(address, Gate::hidden(pre_auth)).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -12,8 +12,7 @@ use crate::talk::{register, settings};
 /// Settings of a broker that can be started again as the same one, at the ports of `before`.
 fn lasting(scratch: &Scratch, domain: &str, before: Option<&Server>) -> Settings {
     let mut settings = settings(domain);
-    settings.storage =
-        Storage::Directories { data: scratch.path().join("data"), keys: scratch.path().join("keys") };
+    settings.storage = Storage::Directories { data: scratch.path().join("data"), keys: scratch.path().join("keys") };
     if let Some(server) = before {
         let at = server.addresses();
         settings.ports = Ports {

@@ -3,6 +3,7 @@
 use net::clock::SystemClock;
 use net::identity::{OwnCa, generate_key_pem};
 use net::testing::{DnsResponder, Record};
+use tokio::net::TcpListener;
 use waxwingd::settings::CertificateFiles;
 use waxwingd::{Server, Settings};
 use xmpp::time::Clock as _;
@@ -75,4 +76,29 @@ async fn strangers_federate_by_dns_and_certificates_unless_it_is_denied() {
     for server in [north, south, strict] {
         server.stop().await;
     }
+}
+
+/// What DNS says of a stranger's domain leads to public addresses, or nowhere (attack row F04 between servers).
+#[tokio::test]
+async fn b01_a_strangers_domain_leads_into_no_private_network() {
+    let dns = DnsResponder::start(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let inside = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let port = inside.local_addr().expect("bound").port();
+    let mut settings = talk::settings("north.example");
+    settings.federation.dns = Some(dns.address());
+    settings.federation.networks.clear();
+    let north = Server::start(settings).await.expect("starts");
+    let mut alice = talk::register(&north, "alice").await;
+    alice.be_available().await;
+    for (nth, address) in ["127.0.0.1", "::1", "10.0.0.1", "192.168.0.1", "169.254.1.1"].into_iter().enumerate() {
+        let (domain, host) = (format!("d{nth}.example"), format!("inside{nth}.example"));
+        dns.add(&format!("_xmpps-server._tcp.{domain}"), Record::srv(&host, port));
+        dns.add(&host, Record::Address(address.parse().expect("an address")));
+        alice.send(&message(&format!("bob@{domain}"), "hello?")).await;
+        let error = alice.receive("an error", |stanza| stanza.attr("type") == Some("error")).await;
+        assert!(error.to_xml("").contains("remote-server-not-found"), "{address}");
+    }
+    let reached = tokio::time::timeout(std::time::Duration::from_millis(50), inside.accept()).await;
+    assert!(reached.is_err(), "somebody connected into the private network");
+    north.stop().await;
 }

@@ -1,5 +1,6 @@
 //! The limits that this program itself enforces (security-design §6): strangers, and how long they may take.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -41,13 +42,24 @@ async fn who_does_not_sign_in_in_time_is_closed() {
 }
 
 #[tokio::test]
-async fn strangers_of_one_network_are_few_at_once() {
+async fn b05_strangers_of_one_network_are_few_at_once_and_servers_do_not_keep_clients_out() {
     let mut settings = settings("north.example");
     settings.pre_auth_per_network = Some(2);
+    settings.onion.client = Some(([127, 0, 0, 1], 0).into());
     let server = Server::start(settings).await.expect("starts");
-    let at = server.addresses().client;
-    let _one = TcpStream::connect(at).await.expect("it listens");
-    let _two = TcpStream::connect(server.addresses().server).await.expect("it listens");
+    let addresses = server.addresses();
+    for (at, tls) in [(addresses.server, addresses.server_tls), (addresses.client, addresses.client_tls)] {
+        let _one = TcpStream::connect(at).await.expect("it listens");
+        let _two = TcpStream::connect(tls).await.expect("it listens");
+        until_refused(at).await;
+        if at == addresses.server {
+            register(&server, "alice").await;
+        }
+    }
+    server.stop().await;
+}
+
+async fn until_refused(at: SocketAddr) {
     // The broker's tasks take them in while this one is refused: try until that has happened.
     let by = Instant::now() + Duration::from_secs(10);
     loop {
@@ -59,7 +71,6 @@ async fn strangers_of_one_network_are_few_at_once() {
         }
         assert!(Instant::now() < by, "the third stranger is let in");
     }
-    server.stop().await;
 }
 
 #[tokio::test]

@@ -119,7 +119,13 @@ impl Budget {
     /// Makes a share that nobody else finds, for one connection.
     #[must_use]
     pub fn own_share(&self, scope: Scope) -> Arc<Share> {
-        self.make(scope, scope.divisor(), None)
+        self.own_share_of(scope, scope.divisor())
+    }
+
+    /// As [`Budget::own_share`], of a source that may hold one part in `divisor` of the whole.
+    #[must_use]
+    pub fn own_share_of(&self, scope: Scope, divisor: usize) -> Arc<Share> {
+        self.make(scope, divisor, None)
     }
 
     fn make(&self, scope: Scope, divisor: usize, key: Option<Key>) -> Arc<Share> {

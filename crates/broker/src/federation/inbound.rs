@@ -11,7 +11,7 @@ use xmpp::stream::{PeerCertificate, Seed, StreamCondition, TlsFacts, Transport};
 use xmpp::time::Moment;
 use xmpp::xml::{Frame, Splice};
 
-use super::{Question, Verdicts};
+use super::route::Asker;
 use crate::budget::Source;
 use crate::core::Place;
 use crate::environment::Wake;
@@ -27,7 +27,7 @@ pub struct InboundSession {
     core: Arc<Core>,
     stream: Responder,
     certificate: Option<PeerCertificate>,
-    verdicts: Arc<Verdicts>,
+    asker: Asker,
     /// A domain has been proved.
     is_authenticated: bool,
     /// The peer speaks XEP-0198.
@@ -36,6 +36,8 @@ pub struct InboundSession {
     unsettled: Unsettled,
     /// Where their receivers wake us; nothing is left in it.
     mailbox: Arc<Mailbox>,
+    /// When it is closed if no domain is proved by then; what arrives meanwhile changes nothing.
+    proof_deadline: Moment,
     last_heard: Moment,
     read_pause: Option<Moment>,
     /// Who is charged for what the domain that spoke last causes.
@@ -54,6 +56,13 @@ impl Broker {
     /// Makes the session of a connection that another server opened.
     #[must_use]
     pub fn accept_server(&self, transport: Transport, wake: Wake) -> super::ServerSession {
+        self.accept_server_from(transport, wake, None)
+    }
+
+    /// As [`Broker::accept_server`]. What the peer makes the broker do before it has proved a domain is charged to
+    /// `network` too: any name for where it comes from, the same for all who come from there.
+    #[must_use]
+    pub fn accept_server_from(&self, transport: Transport, wake: Wake, network: Option<&str>) -> super::ServerSession {
         let core = Arc::clone(self.core());
         let mut seed = [0; 32];
         core.env.random.fill(&mut seed);
@@ -66,10 +75,11 @@ impl Broker {
             stream: Responder::new(Arc::clone(&core.federation.streams), transport, Seed::new(seed)),
             certificate,
             mailbox: Arc::new(Mailbox::new(Arc::clone(&wake), Bounds { count: 0, bytes: 0 })),
-            verdicts: Arc::new(Verdicts::new(wake)),
+            asker: Asker::new(Arc::clone(&core), network, wake),
             is_authenticated: false,
             acks: false,
             unsettled: Unsettled::new(Sender::Server),
+            proof_deadline: now + core.config.limits.pre_auth,
             last_heard: now,
             read_pause: None,
             by: None,
@@ -95,7 +105,7 @@ impl InboundSession {
 
     /// Verdicts about dialback keys have come in, or receivers have messages for good.
     pub(super) async fn handle_wake(&mut self) {
-        for (claim, verdict) in self.verdicts.take() {
+        for (claim, verdict) in self.asker.take() {
             self.is_authenticated |= verdict == DialbackVerdict::Valid;
             self.stream.dialback_result(&claim, verdict);
         }
@@ -110,7 +120,7 @@ impl InboundSession {
         let now = self.core.env.moment();
         self.unsettled.check(&self.core, now).await;
         self.settle();
-        if !self.over && self.silence_ends() <= now {
+        if !self.over && self.patience_ends() <= now {
             if self.is_authenticated {
                 self.stream.close(); // idle, and in order (XEP-0478)
             } else {
@@ -131,14 +141,13 @@ impl InboundSession {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Moment> {
-        let silence = self.silence_ends();
-        (!self.over).then(|| self.unsettled.next_timeout().map_or(silence, |at| at.min(silence)))
+        let end = self.patience_ends();
+        (!self.over).then(|| self.unsettled.next_timeout().map_or(end, |at| at.min(end)))
     }
 
-    /// When the peer has been silent for too long.
-    fn silence_ends(&self) -> Moment {
-        let limits = &self.core.config.limits;
-        self.last_heard + if self.is_authenticated { limits.server_idle } else { limits.pre_auth }
+    /// When the peer has been silent for too long, or has not proved a domain in time.
+    fn patience_ends(&self) -> Moment {
+        if self.is_authenticated { self.last_heard + self.core.config.limits.server_idle } else { self.proof_deadline }
     }
 
     pub(super) fn read_pause(&self) -> Option<Moment> {
@@ -158,8 +167,7 @@ impl InboundSession {
                     if self.core.is_own_domain(&claim.from) {
                         self.stream.dialback_result(&claim, DialbackVerdict::Invalid);
                     } else {
-                        let question = Question { claim, answer_to: Arc::clone(&self.verdicts) };
-                        self.core.federation.ask(&self.core, question);
+                        self.asker.ask(claim);
                     }
                 }
                 ResponderEvent::DialbackVerify(request) => {

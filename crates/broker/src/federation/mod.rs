@@ -1,8 +1,8 @@
 //! Other servers: who they are, what waits for them, and the connections to and from them (RFC 6120 §10.4, XEP-0220).
 //!
 //! A connection carries stanzas one way, from the server that opened it. What is for another domain waits in the mailbox
-//! of its [`OutboundSession`]; when there is no connection the program is asked to dial ([`Broker::poll_dial`]), and must
-//! answer every request with [`Broker::dialled`] or [`Broker::dial_failed`]. Which domain a peer is, is proved by its
+//! of its [`OutboundSession`]; when there is no connection the program is asked to dial ([`Broker::poll_dial`]), as far as
+//! whoever causes it may ([`source`]), and must answer every request with [`Broker::dialled`] or [`Broker::dial_failed`]. Which domain a peer is, is proved by its
 //! certificate (chain or configured pin) or by dialback over a connection whose certificate verifies; a stanza in the name
 //! of any other domain ends its stream (attack row X08).
 //!
@@ -13,14 +13,17 @@ mod inbound;
 mod outbound;
 mod peers;
 mod rates;
+mod route;
 mod session;
+mod source;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError};
-use xmpp::stream::s2s::{DialbackKey, DialbackVerdict, DialbackVerify, ResponderConfig};
+use xmpp::stream::s2s::{DialbackVerdict, ResponderConfig};
+use xmpp::time::Moment;
 use xmpp::xml::Frame;
 use zeroize::Zeroizing;
 
@@ -28,14 +31,17 @@ pub use inbound::InboundSession;
 pub use outbound::OutboundSession;
 pub use session::ServerSession;
 
-use crate::budget::Source;
+use crate::budget::{Refusal, Source};
 use crate::config::{BrokerConfig, Peer};
 use crate::environment::{Environment, Wake};
-use crate::mailbox::{Bounds, Claim, Delivery, Mail, Mailbox, Refused};
-use crate::route::{self, Stanza};
+use crate::mailbox::{Claim, Delivery, Mail, Refused};
+use crate::route::{self as stanzas, Stanza};
 use crate::{Broker, Core};
 use peers::Peers;
 use rates::DomainRates;
+use route::{Question, Route};
+use source::Sources;
+pub(crate) use source::registered_domain;
 
 /// A local domain and a remote one.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -44,10 +50,19 @@ pub(crate) struct Pair {
     pub(crate) remote: Box<str>,
 }
 
+impl Pair {
+    /// The way to the server that can answer a question.
+    fn of_question(question: &Question) -> Self {
+        Self { local: question.claim.to.as_str().into(), remote: question.claim.from.as_str().into() }
+    }
+}
+
 /// A connection that the broker needs.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct DialRequest {
     pub(crate) pair: Pair,
+    route: Arc<Route>,
+    asked_at: Moment,
     /// Where to find it and how to know it, if that is configured; otherwise DNS says where, and the certificate must
     /// be valid for the domain.
     pub peer: Option<Peer>,
@@ -82,53 +97,6 @@ impl DialFailure {
             Self::NotFound => Condition::RemoteServerNotFound,
             Self::Timeout => Condition::RemoteServerTimeout,
         }
-    }
-}
-
-/// What is on its way to one remote domain, whether or not there is a connection yet.
-pub(crate) struct Route {
-    pub(crate) mailbox: Arc<Mailbox>,
-    /// Where the mailbox's wake leads once there is a session.
-    wake: Arc<Mutex<Option<Wake>>>,
-    /// Dialback keys to ask the peer about.
-    questions: Mutex<Vec<Question>>,
-}
-
-/// A dialback key that somebody presented, to be checked with the authoritative server.
-pub(crate) struct Question {
-    pub(crate) claim: DialbackKey,
-    pub(crate) answer_to: Arc<Verdicts>,
-}
-
-impl Question {
-    fn request(&self) -> DialbackVerify {
-        DialbackVerify {
-            from: self.claim.to.clone(),
-            to: self.claim.from.clone(),
-            id: self.claim.stream_id.clone(),
-            key: self.claim.key.clone(),
-        }
-    }
-}
-
-/// Where the answers for one inbound session arrive.
-pub(crate) struct Verdicts {
-    answers: Mutex<Vec<(DialbackKey, DialbackVerdict)>>,
-    wake: Wake,
-}
-
-impl Verdicts {
-    fn new(wake: Wake) -> Self {
-        Self { answers: Mutex::default(), wake }
-    }
-
-    fn put(&self, claim: DialbackKey, verdict: DialbackVerdict) {
-        lock(&self.answers).push((claim, verdict));
-        (self.wake)();
-    }
-
-    fn take(&self) -> Vec<(DialbackKey, DialbackVerdict)> {
-        std::mem::take(&mut *lock(&self.answers))
     }
 }
 
@@ -184,13 +152,11 @@ impl Federation {
     }
 
     fn queue_delivery(&self, core: &Core, pair: &Pair, delivery: Delivery) {
-        let route = self.route(core, pair);
-        match route.mailbox.post(delivery) {
+        match self.post(core, pair, delivery) {
             Ok(()) => {}
             // it ended this moment: another try opens a new one
             Err(Refused::Closed(delivery)) => {
-                let again = self.route(core, pair).mailbox.post(delivery);
-                if let Err(Refused::Closed(delivery) | Refused::Full(delivery)) = again {
+                if let Err(Refused::Closed(delivery) | Refused::Full(delivery)) = self.post(core, pair, delivery) {
                     give_back(core, delivery, Condition::RemoteServerTimeout);
                 }
             }
@@ -198,29 +164,70 @@ impl Federation {
         }
     }
 
-    /// Has the authoritative server asked whether a dialback key is its own.
-    fn ask(&self, core: &Core, question: Question) {
-        let pair = Pair { local: question.claim.to.as_str().into(), remote: question.claim.from.as_str().into() };
-        let route = self.route(core, &pair);
-        lock(&route.questions).push(question);
-        route.poke();
+    fn post(&self, core: &Core, pair: &Pair, delivery: Delivery) -> Result<(), Refused> {
+        let frame = &delivery.frame;
+        match self.route(core, pair, true, || Sources::of_stanza(core, frame, &pair.remote)) {
+            Ok(route) => route.mailbox.post(delivery),
+            Err(_) => Err(Refused::Full(delivery)),
+        }
     }
 
-    /// Finds the way to a domain, or begins one by asking the program to dial.
-    fn route(&self, core: &Core, pair: &Pair) -> Arc<Route> {
+    /// Has the authoritative server asked whether a dialback key is its own.
+    fn ask(&self, core: &Core, question: Question) {
+        let pair = Pair::of_question(&question);
+        match self.route(core, &pair, false, || question.origin.sources(core, &pair.remote)) {
+            Ok(route) => route.ask(question),
+            Err(_) => question.answer(DialbackVerdict::Error(Condition::ResourceConstraint)),
+        }
+    }
+
+    /// Finds the way to a domain, or begins one by asking the program to dial, if those who cause it may.
+    /// Once it is for stanzas it stays, whoever else goes.
+    fn route(
+        &self,
+        core: &Core,
+        pair: &Pair,
+        is_for_stanzas: bool,
+        sources: impl FnOnce() -> Sources,
+    ) -> Result<Arc<Route>, Refusal> {
         let mut routes = lock(&self.routes);
         if let Some(route) = routes.get(pair) {
-            return Arc::clone(route);
+            route.keep(is_for_stanzas);
+            return Ok(Arc::clone(route));
         }
-        let route = Arc::new(Route::new(core));
+        let sources = sources();
+        let descriptor = sources.charge_descriptor()?;
+        let route = Arc::new(Route::new(core, sources, descriptor));
+        route.keep(is_for_stanzas);
         routes.insert(pair.clone(), Arc::clone(&route));
         drop(routes);
-        lock(&self.dials).push_back(DialRequest { pair: pair.clone(), peer: self.peers.find(&pair.remote) });
+        let (peer, asked_at) = (self.peers.find(&pair.remote), core.env.moment());
+        lock(&self.dials).push_back(DialRequest { pair: pair.clone(), route: Arc::clone(&route), asked_at, peer });
+        self.wake_dialling();
+        Ok(route)
+    }
+
+    fn wake_dialling(&self) {
         let wake = lock(&self.dial_wake).clone();
         if let Some(wake) = wake {
             wake();
         }
-        route
+    }
+
+    /// Ends a way that nobody needs any more, because who asked is gone: a dial that waits or is under way, or a
+    /// connection.
+    fn drop_unwanted(&self, pair: &Pair) {
+        let mut routes = lock(&self.routes);
+        let Some(route) = routes.get(pair).filter(|route| !route.is_wanted()).cloned() else { return };
+        routes.remove(pair);
+        drop(routes);
+        route.mailbox.close(); // nothing is in it
+        lock(&self.dials).retain(|request| !Arc::ptr_eq(&request.route, &route));
+        route.poke();
+    }
+
+    fn is_current(&self, request: &DialRequest) -> bool {
+        lock(&self.routes).get(&request.pair).is_some_and(|route| Arc::ptr_eq(route, &request.route))
     }
 
     /// Forgets the way to a domain; what comes next begins a new one.
@@ -234,33 +241,6 @@ impl Federation {
     }
 }
 
-impl Route {
-    fn new(core: &Core) -> Self {
-        let slot: Arc<Mutex<Option<Wake>>> = Arc::default();
-        let for_mailbox = Arc::clone(&slot);
-        let wake: Wake = Arc::new(move || {
-            let session = lock(&for_mailbox).clone();
-            if let Some(wake) = session {
-                wake();
-            }
-        });
-        let limits = &core.config.limits;
-        let bounds = Bounds { count: limits.server_queue_count, bytes: limits.server_queue_bytes };
-        Self { mailbox: Arc::new(Mailbox::new(wake, bounds)), wake: slot, questions: Mutex::default() }
-    }
-
-    fn poke(&self) {
-        let session = lock(&self.wake).clone();
-        if let Some(wake) = session {
-            wake();
-        }
-    }
-
-    fn take_questions(&self) -> Vec<Question> {
-        std::mem::take(&mut *lock(&self.questions))
-    }
-}
-
 /// Sends a stanza that could not be delivered to another domain back to its sender.
 fn give_back(core: &Core, delivery: Delivery, condition: Condition) {
     let Delivery { frame, claim, .. } = delivery;
@@ -270,7 +250,8 @@ fn give_back(core: &Core, delivery: Delivery, condition: Condition) {
     let address = |name| frame.attr(name).and_then(|text| Jid::parse(&text).ok());
     if let (Some(from), Some(to)) = (address("from"), address("to")) {
         // whoever gets the error is local, so this does not come back here
-        route::bounce(core, &Stanza::new(core, frame.clone(), from, to), &StanzaError::new(condition));
+        let stanza = Stanza::new(core, frame.clone(), from, to);
+        stanzas::bounce(core, &stanza, &StanzaError::new(condition));
     }
     if let Claim::Live(ticket) = claim {
         ticket.arrived();
@@ -285,18 +266,52 @@ impl Broker {
 
     /// Returns the next connection that is needed. Every one must be answered by [`Broker::dialled`] or
     /// [`Broker::dial_failed`], or what waits for it waits for ever.
+    ///
+    /// There are no more at once than the budget of dials lets whoever causes them have; others wait their turn, no
+    /// longer than a dial may take. To be called again now and then while [`Broker::waiting_dials`] says that some wait.
     #[must_use]
     pub fn poll_dial(&self) -> Option<DialRequest> {
-        lock(&self.federation.dials).pop_front()
+        let now = self.core().env.moment();
+        let (mut late, mut next) = (Vec::new(), None);
+        {
+            let mut dials = lock(&self.federation.dials);
+            while dials.front().is_some_and(|first| now.since(first.asked_at) >= self.config.limits.server_dial) {
+                late.extend(dials.pop_front());
+            }
+            if let Some(at) = dials.iter().position(|request| request.route.begin_dial()) {
+                next = dials.remove(at);
+            }
+        }
+        for request in late {
+            self.dial_failed(&request, DialFailure::Timeout);
+        }
+        next
+    }
+
+    /// Returns how many connections are needed that nobody has begun to make.
+    #[must_use]
+    pub fn waiting_dials(&self) -> usize {
+        lock(&self.federation.dials).len()
+    }
+
+    /// Sets what is called when a connection that is being made may not be needed any more: see [`Broker::is_wanted`].
+    pub fn dialling(&self, request: &DialRequest, wake: Wake) {
+        request.route.set_wake(wake);
+    }
+
+    /// Tells whether a connection that is being made is still needed. If not, the program stops, and says
+    /// [`Broker::dial_failed`].
+    #[must_use]
+    pub fn is_wanted(&self, request: &DialRequest) -> bool {
+        self.federation.is_current(request)
     }
 
     /// A connection could not be made: what waits for it goes back.
     pub fn dial_failed(&self, request: &DialRequest, failure: DialFailure) {
         tracing::debug!(?failure, "another server could not be reached");
-        let route = lock(&self.federation.routes).get(&request.pair).cloned();
-        if let Some(route) = route {
-            fail_route(self.core(), &request.pair, &route, failure.condition());
-        }
+        request.route.end_dial();
+        fail_route(self.core(), &request.pair, &request.route, failure.condition());
+        self.federation.wake_dialling();
     }
 }
 
@@ -308,6 +323,6 @@ fn fail_route(core: &Core, pair: &Pair, route: &Arc<Route>, condition: Condition
         }
     }
     for question in route.take_questions() {
-        question.answer_to.put(question.claim, DialbackVerdict::Error(condition));
+        question.answer(DialbackVerdict::Error(condition));
     }
 }

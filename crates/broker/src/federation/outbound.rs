@@ -7,13 +7,12 @@ use std::sync::Arc;
 use xmpp::ns;
 use xmpp::stanza::{Condition, ErrorType};
 use xmpp::stream::s2s::{DialbackVerdict, Initiator, InitiatorConfig, InitiatorEvent};
-use xmpp::stream::{
-    Ending, Misbehaviour, PeerCertificate, Seed, StreamCondition, StreamError, TlsFacts, Transport,
-};
+use xmpp::stream::{Ending, Misbehaviour, PeerCertificate, Seed, StreamCondition, StreamError, TlsFacts, Transport};
 use xmpp::time::Moment;
 use xmpp::xml::Frame;
 
-use super::{DialRequest, Pair, Question, Route, ServerSession, fail_route, give_back, lock};
+use super::route::{Question, Route};
+use super::{DialRequest, Pair, ServerSession, fail_route, give_back};
 use crate::budget::Held;
 use crate::environment::Wake;
 use crate::mailbox::{Claim, Delivery, Mail};
@@ -64,8 +63,13 @@ impl Broker {
     #[must_use]
     pub fn dialled(&self, request: &DialRequest, transport: Transport, wake: Wake) -> Option<ServerSession> {
         let core = Arc::clone(self.core());
-        let route = lock(&core.federation.routes).get(&request.pair).cloned()?;
-        *lock(&route.wake) = Some(wake);
+        let route = Arc::clone(&request.route);
+        route.end_dial();
+        core.federation.wake_dialling();
+        if !core.federation.is_current(request) {
+            return None;
+        }
+        route.set_wake(wake);
         let mut seed = [0; 32];
         core.env.random.fill(&mut seed);
         let mut config = InitiatorConfig::new(&*request.pair.local, &*request.pair.remote);
@@ -188,13 +192,16 @@ impl OutboundSession {
         if self.over {
             return;
         }
+        if !self.route.is_wanted() {
+            self.stream.close(); // who asked is gone, and nothing else was to be said
+            return self.end(Condition::RemoteServerTimeout);
+        }
         if self.is_open {
             for question in self.route.take_questions() {
                 if self.stream.verify(&question.request()) {
                     self.asked.push(question);
                 } else {
-                    let verdict = DialbackVerdict::Error(Condition::RemoteServerTimeout);
-                    question.answer_to.put(question.claim, verdict);
+                    question.answer(DialbackVerdict::Error(Condition::RemoteServerTimeout));
                 }
             }
         }
@@ -235,7 +242,7 @@ impl OutboundSession {
                 };
                 if let Some(at) = self.asked.iter().position(same) {
                     let question = self.asked.swap_remove(at);
-                    question.answer_to.put(question.claim, verdict);
+                    question.answer(verdict);
                 }
             }
             InitiatorEvent::Ended(ending) => self.end(condition(&ending)),
@@ -277,7 +284,7 @@ impl OutboundSession {
             return;
         }
         for question in std::mem::take(&mut self.asked) {
-            question.answer_to.put(question.claim, DialbackVerdict::Error(condition));
+            question.answer(DialbackVerdict::Error(condition));
         }
         if !self.is_authorized {
             return fail_route(&self.core, &self.pair, &self.route, condition);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use xmpp::time::Moment;
 
+use super::source::registered_domain;
 use crate::rate::{Rate, TokenBucket};
 
 /// Domains remembered at once; beyond it all are forgotten, and are new again.
@@ -33,6 +34,7 @@ impl DomainRates {
 
     /// Notes a stanza, and tells until when nothing more is to be read from that domain.
     pub(super) fn charge(&self, domain: &str, now: Moment) -> Option<Moment> {
+        let domain = registered_domain(domain); // whoever owns a domain makes as many names in it as they like
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if domains.len() >= DOMAINS_MAX && !domains.contains_key(domain) {
             domains.clear();
@@ -54,6 +56,23 @@ impl DomainRates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b13_subdomains_of_one_registered_domain_share_a_budget() {
+        let rates = DomainRates::new(Rate { per_second: 100, burst: 1000 }, 10);
+        let start = Moment::from_millis(1_000_000_000);
+        let count = |name: &dyn Fn(usize) -> String| {
+            (0..2000).take_while(|nth| rates.charge(&name(*nth), start).is_none()).count()
+        };
+        assert_eq!(count(&|nth| format!("n{nth}.evil.co.uk")), 100);
+        assert_eq!(count(&|nth| format!("n{nth}.evil.example")), 100);
+        assert_eq!(count(&|_| "deep.er.evil.example".to_owned()), 0, "it is the same one");
+        // under a private suffix each name has another owner; under .local each is a broker
+        assert_eq!(rates.charge("alice.github.io", start), None);
+        assert_eq!(count(&|_| "bob.github.io".to_owned()), 100);
+        assert_eq!(count(&|_| "tower-abcdef.local".to_owned()), 100);
+        assert_eq!(count(&|_| "attic-abcdef.local".to_owned()), 100);
+    }
 
     #[test]
     fn a_new_domain_gets_a_tenth_for_a_day() {

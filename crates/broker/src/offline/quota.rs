@@ -14,6 +14,7 @@ use xmpp::xml::Frame;
 use super::parse_stanza;
 use crate::Core;
 use crate::core::Place;
+use crate::federation::registered_domain;
 use crate::tables::{OFFLINE, OFFLINE_QUOTA, OfflineQuotaRow, OfflineRow};
 
 /// The name of the row that counts the whole queue. The names of the others have a space in them.
@@ -124,6 +125,7 @@ fn counters_of(core: &Core, message: &Frame) -> Vec<(String, u64)> {
     let Some(from) = message.attr("from").and_then(|from| Jid::parse(&from).ok()) else { return counters };
     counters.push((format!("sender {}", from.bare_str()), share(limits.offline_sender_divisor)));
     if let Place::Remote(domain) = core.place(&from) {
+        let domain = registered_domain(domain); // its owner makes as many names in it as they like
         counters.push((format!("domain {domain}"), share(limits.offline_domain_divisor)));
     }
     counters

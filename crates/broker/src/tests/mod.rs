@@ -4,6 +4,7 @@ mod addresses;
 mod budgets;
 mod contention;
 mod crash;
+mod dialback;
 mod federation;
 mod federation_acks;
 mod hostile;

@@ -13,6 +13,14 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Says whether an address counts on one link only, so that it says nothing about a network.
+pub(super) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => (address.segments()[0] & 0xffc0) == 0xfe80,
+    }
+}
+
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let special = matches!(

@@ -13,6 +13,7 @@
 
 mod address;
 mod eyeballs;
+mod network;
 mod route;
 mod socks5;
 mod target;
@@ -21,7 +22,8 @@ mod tests;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -34,17 +36,39 @@ use crate::verify::Trust;
 use xmpp::stream::TlsFacts;
 
 pub use address::is_public;
+pub use network::{IpNetwork, NotANetwork};
 pub use route::{Route, Routes};
 pub use socks5::{Proxy, ProxyError};
 pub use target::{Endpoint, HostPort, Mode, Target};
 
 /// Which addresses may be connected to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddressRule {
     /// All: the person or the operator has named the host.
     Any,
     /// Only addresses of the public internet: a stranger has named the host (security-design §5.3).
     PublicOnly,
+    /// Addresses of the public internet, and those in networks that the operator has named.
+    PublicAnd(Arc<[IpNetwork]>),
+}
+
+impl AddressRule {
+    fn allows(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::PublicOnly => is_public(address),
+            Self::PublicAnd(networks) => is_public(address) || networks.iter().any(|network| network.contains(address)),
+        }
+    }
+
+    /// Says whether a host may be named to a proxy, which alone knows what the name leads to.
+    fn may_allow(&self, host: &str) -> bool {
+        let loopback = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+        match ip_literal(host) {
+            Some(address) => self.allows(address),
+            None => !is_localhost(host) || self.allows(loopback),
+        }
+    }
 }
 
 /// Why one host could not be reached.
@@ -239,7 +263,7 @@ impl Dialler {
     pub async fn connect(&self, target: &Target) -> Result<(TcpStream, Mode), DialError> {
         let mut attempts = Vec::new();
         for endpoint in self.endpoints(target).await? {
-            match self.open(&endpoint.host, AddressRule::Any, target.isolation.as_deref()).await {
+            match self.open(&endpoint.host, target.rule.clone(), target.isolation.as_deref()).await {
                 Ok(stream) => return Ok((stream, endpoint.mode)),
                 Err(error) => attempts.push(Attempt { mode: endpoint.mode, port: endpoint.host.port, error }),
             }
@@ -294,7 +318,7 @@ impl Dialler {
         tls: &ClientTls,
         local_domain: Option<&str>,
     ) -> Result<(Connection, Option<TlsFacts>), OpenError> {
-        let stream = self.open(&endpoint.host, AddressRule::Any, target.isolation.as_deref()).await?;
+        let stream = self.open(&endpoint.host, target.rule.clone(), target.isolation.as_deref()).await?;
         let connection = Connection::from(stream);
         match endpoint.mode {
             Mode::StartTls => Ok((connection, None)),
@@ -322,21 +346,21 @@ impl Dialler {
         let attempt = async {
             match &self.proxy {
                 Some(proxy) => {
-                    if rule == AddressRule::PublicOnly && !may_be_public(&host.host) {
+                    if !rule.may_allow(&host.host) {
                         return Err(OpenError::NotPublic);
                     }
                     proxy.connect(&host.host, host.port, isolation).await
                 }
-                None => self.open_directly(host, rule).await,
+                None => self.open_directly(host, &rule).await,
             }
         };
         tokio::time::timeout(self.timeout, attempt).await.unwrap_or(Err(OpenError::TimedOut))
     }
 
-    async fn open_directly(&self, host: &HostPort, rule: AddressRule) -> Result<TcpStream, OpenError> {
+    async fn open_directly(&self, host: &HostPort, rule: &AddressRule) -> Result<TcpStream, OpenError> {
         let addresses = self.names.addresses(&host.host).await.map_err(OpenError::Name)?;
         // One private address among public ones is a trick (DNS rebinding), so it spoils the host.
-        if rule == AddressRule::PublicOnly && !addresses.iter().copied().all(is_public) {
+        if !addresses.iter().all(|address| rule.allows(*address)) {
             return Err(OpenError::NotPublic);
         }
         let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, host.port)).collect();
@@ -388,10 +412,6 @@ impl Dialler {
             (true, false, false) => Ok(own()),
         }
     }
-}
-
-fn may_be_public(host: &str) -> bool {
-    ip_literal(host).map_or(!is_localhost(host), is_public)
 }
 
 fn random_up_to(limit: u32) -> u32 {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::AddressRule;
 use crate::Service;
 use crate::names::{ip_literal, to_ascii};
 
@@ -88,6 +89,7 @@ pub struct Target {
     pub(super) service: Service,
     pub(super) at: Vec<Endpoint>,
     pub(super) isolation: Option<String>,
+    pub(super) rule: AddressRule,
 }
 
 impl fmt::Debug for Target {
@@ -99,7 +101,7 @@ impl fmt::Debug for Target {
 impl Target {
     /// Names the service of a domain, to be found by route or DNS.
     pub fn new(domain: impl Into<String>, service: Service) -> Self {
-        Self { domain: domain.into(), service, at: Vec::new(), isolation: None }
+        Self { domain: domain.into(), service, at: Vec::new(), isolation: None, rule: AddressRule::Any }
     }
 
     /// Tries only these hosts, in this order. An empty list changes nothing.
@@ -113,6 +115,13 @@ impl Target {
     #[must_use]
     pub fn isolated(mut self, key: impl Into<String>) -> Self {
         self.isolation = Some(key.into());
+        self
+    }
+
+    /// Connects only to addresses that the rule allows: a stranger has named the domain, or its hosts.
+    #[must_use]
+    pub fn within(mut self, rule: AddressRule) -> Self {
+        self.rule = rule;
         self
     }
 

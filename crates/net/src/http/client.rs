@@ -241,7 +241,7 @@ impl HttpClient {
         let hosts = if place.at.is_empty() { own.as_slice() } else { place.at.as_slice() };
         let mut first_error = None;
         for host in hosts {
-            let secured = match self.dialler.open(host, rule, Some(place.url.host())).await {
+            let secured = match self.dialler.open(host, rule.clone(), Some(place.url.host())).await {
                 Ok(stream) => {
                     Connection::from(stream).direct_tls(&tls, place.url.host(), None).await.map_err(HttpError::Tls)
                 }

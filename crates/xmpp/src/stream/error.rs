@@ -116,6 +116,8 @@ pub enum Misbehaviour {
     UnexpectedElement,
     /// A stanza from somebody else than who was proved (attack X08).
     ForeignFrom,
+    /// A dialback key that is longer than any key is.
+    LongKey,
     /// An acknowledgement that is not a number, or of stanzas that were never sent.
     Ack(AckError),
     /// Acknowledgements are switched on twice.
@@ -142,7 +144,8 @@ impl From<&StreamError> for StreamCondition {
                 | Misbehaviour::BytesBeforeTls
                 | Misbehaviour::TlsTwice
                 | Misbehaviour::TooManyLogins
-                | Misbehaviour::AcksTwice => StreamCondition::PolicyViolation,
+                | Misbehaviour::AcksTwice
+                | Misbehaviour::LongKey => StreamCondition::PolicyViolation,
                 Misbehaviour::Certificate | Misbehaviour::NotAuthenticated => StreamCondition::NotAuthorized,
                 Misbehaviour::UnexpectedElement => StreamCondition::UnsupportedStanzaType,
                 Misbehaviour::ForeignFrom => StreamCondition::InvalidFrom,
@@ -203,6 +206,7 @@ impl fmt::Display for Misbehaviour {
             Misbehaviour::UnexpectedElement => "the peer sent something that has no place here",
             Misbehaviour::ForeignFrom => "the peer sent in the name of somebody else",
             Misbehaviour::Ack(_) => "the peer acknowledged what was never sent",
+            Misbehaviour::LongKey => "the peer presented a dialback key that is longer than any key",
             Misbehaviour::AcksTwice => "the peer switched acknowledgements on twice",
             Misbehaviour::FeatureMissing => "the server lacks something mandatory",
             Misbehaviour::BadAnswer => "an answer does not fit its question",

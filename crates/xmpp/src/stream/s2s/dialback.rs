@@ -84,6 +84,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The longest key that is taken, in bytes. Keys are 64 (XEP-0185), and others make no longer ones.
+pub const KEY_MAX: usize = 128;
+
 /// One dialback element in either direction.
 pub(super) struct Dialback {
     pub(super) is_verify: bool,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
-use super::dialback::{Dialback, DialbackKey, DialbackVerdict, DialbackVerify};
+use super::dialback::{Dialback, DialbackKey, DialbackVerdict, DialbackVerify, KEY_MAX};
 use super::event::{ResponderConfig, ResponderEvent};
 use crate::jid::Jid;
 use crate::ns;
@@ -405,6 +405,9 @@ impl Responder {
         let Some(Dialback { is_verify, from, to, id, key, .. }) = element else {
             return Err(Misbehaviour::Addressing.into());
         };
+        if key.len() > KEY_MAX {
+            return Err(Misbehaviour::LongKey.into());
+        }
         if is_verify {
             let request = DialbackVerify { from, to, id, key };
             if !self.is_local(&request.to) {

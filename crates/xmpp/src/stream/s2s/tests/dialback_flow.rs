@@ -135,3 +135,27 @@ fn answers_that_nobody_asked_for_are_dropped() {
     assert!(!link.south.accepts("mallory.example", "south.example"));
     assert_eq!(link.south.poll_output(), None);
 }
+
+/// Keys are short; nobody makes us keep and pass on long ones.
+#[test]
+fn b01_a_key_longer_than_any_key_ends_the_stream() {
+    for (length, is_taken) in [(dialback::KEY_MAX, true), (dialback::KEY_MAX + 1, false)] {
+        for name in ["result", "verify"] {
+            let mut link = Link::new(direct, by_dialback());
+            link.verdict = DialbackVerdict::Error(Condition::RemoteServerTimeout);
+            link.run();
+            let key = "0".repeat(length);
+            let element = format!(
+                "<db:{name} xmlns:db='jabber:server:dialback' from='other.example' to='south.example' id='i'>{key}</db:{name}>"
+            );
+            link.south.handle_bytes(element.as_bytes());
+            let event = link.south.poll_event();
+            let ended = Ending::Failed(StreamError::PeerMisbehaved(Misbehaviour::LongKey));
+            match event {
+                Some(ResponderEvent::Ended(ending)) => assert_eq!((ending, is_taken), (ended, false)),
+                Some(ResponderEvent::DialbackKey(_) | ResponderEvent::DialbackVerify(_)) => assert!(is_taken),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
