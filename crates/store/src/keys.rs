@@ -93,7 +93,7 @@ impl KeysError {
             Self::Missing => "Put the key file back where it was; without it the data cannot be opened by anyone.",
             Self::Exists => "Use it, or move it away.",
             Self::Exposed => "Run chmod 600 on it, and consider who may have read it.",
-            Self::InsideData => "Move it to a directory of its own, or choose another with the key file setting.",
+            Self::InsideData => "Move it to a directory outside of the data directory.",
             Self::Content(KeyFileError::TooNew) => "Update this program.",
             Self::Content(KeyFileError::PassphraseNeeded) => "Give the passphrase.",
             Self::Content(KeyFileError::WrongPassphrase) => "Try again.",

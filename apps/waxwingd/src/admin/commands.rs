@@ -43,6 +43,10 @@ async fn run(context: &Context, command: Command) -> Result<Done, Failure> {
             Ok(Done::Nothing)
         }
         Command::AccountList => Ok(Done::Accounts(account_lines(context).await?)),
+        Command::AccountAdd { name, admin } => {
+            let (address, password) = accounts::create_by_operator(broker.core(), &name, admin).await?;
+            Ok(Done::Added { address: address.as_str().to_owned(), password: password.as_str().to_owned() })
+        }
         Command::AccountDelete { name } => {
             accounts::delete(broker.core(), &address(context, &name)?).await?;
             Ok(Done::Nothing)
@@ -98,13 +102,21 @@ fn address(context: &Context, name: &str) -> Result<BareJid, Failure> {
     }
 }
 
+/// A sentence of its own as a part of ours: without its capital and its full stop.
+pub(super) fn as_part(sentence: &str) -> String {
+    let mut rest = sentence.trim_end_matches('.').chars();
+    rest.next().map_or_else(String::new, |first| first.to_lowercase().chain(rest).collect())
+}
+
 impl From<AccountError> for Failure {
     fn from(error: AccountError) -> Self {
         let todo = match error {
             AccountError::NotFound => "`waxwingd account list` shows the accounts.",
+            AccountError::NameReserved => "If that is you, say so with --admin.",
+            AccountError::NameTaken => "Somebody has it, or had it once, or an invitation keeps it. Choose another.",
             _ => "",
         };
-        Self::with_todo(error.words().trim_end_matches('.'), todo)
+        Self::with_todo(as_part(error.words()), todo)
     }
 }
 

@@ -73,7 +73,7 @@ impl From<InviteError> for Failure {
             InviteError::TooLong => {
                 Self::with_todo("the link would be too long", "Name fewer hosts in `announce`, or a shorter domain.")
             }
-            error => Self::new(error.to_string().trim_end_matches('.').to_owned()),
+            error => Self::new(super::commands::as_part(&error.to_string())),
         }
     }
 }

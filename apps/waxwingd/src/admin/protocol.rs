@@ -64,6 +64,14 @@ pub enum Command {
     },
     /// List the accounts.
     AccountList,
+    /// Make an account, with a password that the broker makes.
+    AccountAdd {
+        /// Its name.
+        name: String,
+        /// A name that looks official is meant.
+        #[serde(default)]
+        admin: bool,
+    },
     /// Close an account, for ever.
     AccountDelete {
         /// Its name or address.
@@ -136,6 +144,13 @@ pub enum Done {
     Peers(Vec<PeerLine>),
     /// The accounts.
     Accounts(Vec<AccountLine>),
+    /// An account was made; its password is shown once and kept nowhere.
+    Added {
+        /// The address of the account.
+        address: String,
+        /// The password.
+        password: String,
+    },
     /// A new password; it is shown once and kept nowhere.
     Password {
         /// The address of the account.

@@ -138,9 +138,20 @@ enum PeerVerb {
 
 #[derive(Debug, Subcommand)]
 enum AccountVerb {
+    /// Make an account without an invitation; the broker makes the password and shows it once
+    Add {
+        /// The name in front of the @
+        name: String,
+        /// A name that looks official (admin, support, ...) is meant for whoever runs this broker
+        #[arg(long)]
+        admin: bool,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
     /// List the accounts
     List(JsonArgs),
     /// Close an account for ever: its messages, contacts and files go, its name is not given out again
+    #[command(visible_alias = "remove")]
     Delete {
         /// Its name or address
         name: String,
@@ -228,6 +239,7 @@ fn request(verb: Verb) -> Result<(Ask, bool), Failure> {
         Verb::Peer(PeerVerb::Add { link }) => (Ask::PeerAdd { link }, false),
         Verb::Peer(PeerVerb::List(json)) => (Ask::PeerList, json.json),
         Verb::Peer(PeerVerb::Remove { domain }) => (Ask::PeerRemove { domain }, false),
+        Verb::Account(AccountVerb::Add { name, admin, json }) => (Ask::AccountAdd { name, admin }, json.json),
         Verb::Account(AccountVerb::List(json)) => (Ask::AccountList, json.json),
         Verb::Account(AccountVerb::Reset { name, json }) => (Ask::AccountReset { name }, json.json),
         Verb::Ca(CaVerb::Export) => (Ask::CaExport, false),

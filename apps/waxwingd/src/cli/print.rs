@@ -84,6 +84,9 @@ fn as_text(done: &Done) -> String {
                 .map(|account| format!("{}{}\n", account.address, if account.online { "  (connected)" } else { "" }));
             lines.collect()
         }
+        Done::Added { address, password } => {
+            format!("{address} is open. Its password, shown only this once:\n\n  {password}\n")
+        }
         Done::Password { address, password } => {
             format!("The new password of {address}, shown only this once:\n\n  {password}\n")
         }

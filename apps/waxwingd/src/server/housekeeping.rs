@@ -33,6 +33,7 @@ pub(super) async fn forget_soon(shared: Weak<Shared>) {
 pub(super) async fn run(shared: Weak<Shared>, identity: Arc<ReloadableIdentity>, files: Option<CertificateFiles>) {
     if let Some(shared) = shared.upgrade() {
         forget(&shared).await;
+        say_expiry(&shared, &identity);
     }
     loop {
         let Some(stopping) = shared.upgrade().map(|shared| shared.stopping.clone()) else { return };
@@ -43,8 +44,49 @@ pub(super) async fn run(shared: Weak<Shared>, identity: Arc<ReloadableIdentity>,
         let Some(shared) = shared.upgrade() else { return };
         forget(&shared).await;
         renew(&shared, &identity, files.as_ref()).await;
+        say_expiry(&shared, &identity);
     }
 }
+
+/// Says in the log while a certificate can still be renewed in time.
+fn say_expiry(shared: &Shared, identity: &ReloadableIdentity) {
+    let left = identity.choose(None).expires().as_millis().saturating_sub(shared.broker.env.now().as_millis());
+    let days = left.div_euclid(86_400_000);
+    if days < 14 {
+        tracing::warn!(days, "the certificate ends soon; `waxwingd doctor` says what to do");
+    } else {
+        tracing::info!(days, "the certificate is good");
+    }
+}
+
+/// Says in the log how much there is to do, until the broker stops: totals, rounded so that they tell of nobody.
+pub(super) async fn say_how_it_is(shared: Weak<Shared>) {
+    while let Some(running) = shared.upgrade() {
+        let sessions = rounded(running.broker.session_count());
+        let [bytes, dials, descriptors] = running.broker.budgets.levels().map(|(_, level)| level);
+        tracing::info!(
+            sessions,
+            bytes_held = bytes.held,
+            bytes_peak = bytes.peak,
+            refused = bytes.refused + dials.refused + descriptors.refused,
+            descriptors = descriptors.held,
+            "how it is"
+        );
+        let stopping = running.stopping.clone();
+        drop(running);
+        tokio::select! {
+            () = stopping.wait() => return,
+            () = tokio::time::sleep(HOUR) => {}
+        }
+    }
+}
+
+/// To the next ten: from less, people could be told apart.
+fn rounded(count: usize) -> usize {
+    count.div_ceil(10) * 10
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Forgets what is over. What fails now is tried again next time.
 async fn forget(shared: &Shared) {
@@ -69,7 +111,10 @@ async fn renew(shared: &Shared, identity: &ReloadableIdentity, files: Option<&Ce
         None => renew_own(shared, now).await,
     };
     match renewed {
-        Some(renewed) if renewed.facts() != identity.choose(None).facts() => identity.replace(renewed, Vec::new()),
+        Some(renewed) if renewed.facts() != identity.choose(None).facts() => {
+            identity.replace(renewed, Vec::new());
+            tracing::info!("a renewed certificate is in use");
+        }
         Some(_) => {}
         None if files.is_some() => tracing::warn!("the certificate files cannot be used; the old certificate stays"),
         None => {}

@@ -224,11 +224,13 @@ impl Server {
     /// Stops in order: streams are closed, what was not acknowledged goes to the offline store.
     pub async fn stop(mut self) {
         // In this order: sessions that wake up because of the second find the notice of the first.
+        tracing::info!("the broker is stopping");
         self.shared.broker.shut_down();
         self.shared.stopping.begin();
         if let Some(tasks) = self.tasks.take() {
             tasks.wait(STOP_TIME).await;
         }
+        tracing::info!("the broker has stopped");
     }
 
     /// Opens the socket for administration (file permissions 0600) at `path`, until the broker stops.

@@ -81,6 +81,19 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
     let keeping = housekeeping::run(Arc::downgrade(&shared), Arc::clone(&identity), settings.certificate.clone());
     tokio::spawn(keeping);
     tokio::spawn(housekeeping::forget_soon(Arc::downgrade(&shared)));
+    tokio::spawn(housekeeping::say_how_it_is(Arc::downgrade(&shared)));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        is_federating = settings.federation.is_enabled,
+        has_public_certificate,
+        "the broker is running"
+    );
+    if found == disk::Found::RolledBack {
+        tracing::warn!("the data is older than when the broker last ran: a backup was put back");
+    }
+    if let Some(trouble) = facts.certificate_trouble {
+        tracing::warn!("apps refuse the certificate: {trouble}");
+    }
     Ok(Server { facts, shared, identity, tasks: Some(tasks) })
 }
 

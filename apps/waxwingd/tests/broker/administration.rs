@@ -49,6 +49,27 @@ async fn an_account_is_listed_reset_and_closed() {
 }
 
 #[tokio::test]
+async fn the_operator_gives_names_also_those_that_look_official() {
+    let scratch = Scratch::new();
+    scratch.write_settings();
+    let broker = scratch.up(&["--domain", "north.example"]);
+    let way = Way::of_link(broker.text("/invite/link"));
+    let added = said(&scratch, &["account", "add", "admin", "--admin", "--json"]);
+    let added: serde_json::Value = serde_json::from_str(&added).expect("JSON");
+    assert_eq!((&added["kind"], &added["added"]["address"]), (&"added".into(), &"admin@north.example".into()));
+    let password = added["added"]["password"].as_str().expect("a password");
+    assert!(Person::can_sign_in(&way, "admin", password).await);
+    let unasked = refused(&scratch, &["account", "add", "support"]);
+    assert!(unasked.contains("kept for whoever runs this server") && unasked.contains("--admin"), "{unasked}");
+    assert!(said(&scratch, &["account", "add", "carol"]).starts_with("carol@north.example is open."));
+    assert!(refused(&scratch, &["account", "add", "carol"]).contains("taken"));
+    assert!(refused(&scratch, &["account", "add", "no name"]).contains("cannot be used"));
+    assert_eq!(said(&scratch, &["account", "list"]), "admin@north.example\ncarol@north.example\n");
+    said(&scratch, &["account", "remove", "carol", "--yes"]);
+    broker.terminate();
+}
+
+#[tokio::test]
 async fn invitations_are_listed_with_who_came_and_taken_back() {
     let scratch = Scratch::new();
     scratch.write_settings();

@@ -5,6 +5,7 @@ mod away;
 mod dependencies;
 mod diagnoses;
 mod dns;
+mod guide;
 mod limits;
 mod person;
 mod privacy;

@@ -34,7 +34,7 @@ fn up_says_in_one_line_of_json_how_it_is_reached() {
         r#"{"version":1,"kind":"ready","ready":true,"domain":"north.example","pin":"PIN","#,
         r#""ports":{"client":CLIENT,"client_tls":CLIENT_TLS,"server":SERVER,"server_tls":SERVER_TLS,"https":HTTPS},"#,
         r#""rolled_back":false,"invite":{"link":"xmpp:north.example?register;preauth=TOKEN;wx-pin=PIN;wx-at=127.0.0.1:CLIENT_TLS","#,
-        r#""page":"https://127.0.0.1:HTTPS/invite/TOKEN","code":"HTTPS://127.0.0.1:HTTPS/I/TOKEN","#,
+        r#""page":"https://127.0.0.1:HTTPS/invite/TOKEN#wx-pin=PIN","code":"HTTPS://127.0.0.1:HTTPS/I/TOKEN","#,
         r#""expires_at":"WHEN"},"#,
         r#""peer_link":"xmpp:north.example?wx-peer;wx-pin=PIN;wx-at=127.0.0.1:SERVER_TLS"}"#,
         "\n"

@@ -36,6 +36,8 @@ pub enum AccountError {
     InvalidName,
     /// Somebody has the name, had it once, or it is kept.
     NameTaken,
+    /// The name looks official, and the operator did not say that this is meant.
+    NameReserved,
     /// The password cannot be one.
     InvalidPassword,
     /// The password is easy to guess. The broker proposes another.
@@ -59,6 +61,7 @@ impl AccountError {
         match self {
             Self::InvalidName => "This name cannot be used. Use letters, digits, dots and dashes.",
             Self::NameTaken => "This name is taken.",
+            Self::NameReserved => "This name is kept for whoever runs this server.",
             Self::InvalidPassword => "This password cannot be used.",
             Self::WeakPassword(_) => {
                 "This password is easy to guess. Choose a longer one: twelve random characters, or several words that do \
@@ -96,7 +99,7 @@ impl From<&AccountError> for StanzaError {
                 return xep::ibr::weak_password(&words, proposal.expose());
             }
             AccountError::InvalidName | AccountError::InvalidPassword => Condition::NotAcceptable,
-            AccountError::NameTaken => Condition::Conflict,
+            AccountError::NameTaken | AccountError::NameReserved => Condition::Conflict,
             AccountError::NotFound | AccountError::InvalidToken => Condition::ItemNotFound,
             AccountError::OtherName | AccountError::InvitationNeeded => Condition::NotAllowed,
             AccountError::Store(_) => Condition::InternalServerError,

@@ -27,7 +27,34 @@ pub async fn create(
     password: &str,
     token: Option<&str>,
 ) -> Result<BareJid, AccountError> {
-    let address = names::parse(core, typed_name)?;
+    create_at(core, names::parse(core, typed_name)?, password, token).await
+}
+
+/// Makes an account in the name of the operator, and returns its address and the password that the broker has made; it
+/// is kept nowhere. Names that look official are given only where `is_official` says that this is meant.
+///
+/// # Errors
+///
+/// [`AccountError::NameReserved`], or why there is no account.
+pub async fn create_by_operator(
+    core: &Core,
+    typed_name: &str,
+    is_official: bool,
+) -> Result<(BareJid, Zeroizing<String>), AccountError> {
+    let address = names::parse_any(core, typed_name)?;
+    if !is_official && names::is_reserved(core, &address) {
+        return Err(AccountError::NameReserved);
+    }
+    let password = password::generate(&*core.env.random);
+    Ok((create_at(core, address, &password, None).await?, password))
+}
+
+async fn create_at(
+    core: &Core,
+    address: BareJid,
+    password: &str,
+    token: Option<&str>,
+) -> Result<BareJid, AccountError> {
     // looked at before the slow part, so that asking for names costs nothing but a look
     if !names::is_free(core, &address, token).await? {
         return Err(AccountError::NameTaken);

@@ -15,7 +15,7 @@ pub mod registration;
 mod tests;
 
 pub use error::{AccountError, Proposal};
-pub use lifecycle::{change_password, create, delete, finish_deletions, reset_password};
+pub use lifecycle::{change_password, create, create_by_operator, delete, finish_deletions, reset_password};
 pub use registration::PreAuth;
 
 /// What an operator can choose about accounts.

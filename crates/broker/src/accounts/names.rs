@@ -58,19 +58,32 @@ pub const RESERVED: &[&str] = &[
 ///
 /// [`AccountError::InvalidName`], or [`AccountError::NameTaken`] for a reserved one.
 pub fn parse(core: &Core, typed: &str) -> Result<BareJid, AccountError> {
+    let address = parse_any(core, typed)?;
+    if is_reserved(core, &address) { Err(AccountError::NameTaken) } else { Ok(address) }
+}
+
+/// As [`parse`], and reserved names are names too: for the operator.
+///
+/// # Errors
+///
+/// [`AccountError::InvalidName`].
+pub(crate) fn parse_any(core: &Core, typed: &str) -> Result<BareJid, AccountError> {
     let address =
         BareJid::from_parts(Some(typed.trim()), &core.config.domain).map_err(|_| AccountError::InvalidName)?;
     let name = address.localpart().unwrap_or_default();
     if name.len() > MAX_LEN || mixes_scripts(name) || !name.contains(char::is_alphanumeric) {
         return Err(AccountError::InvalidName);
     }
+    Ok(address)
+}
+
+/// Tells whether a name looks like the operator's or a service's, however it is written.
+pub(crate) fn is_reserved(core: &Core, address: &BareJid) -> bool {
+    let name = address.localpart().unwrap_or_default();
     let bare = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
     let is_kept = |kept: &str| kept == name || bare(kept) == bare(name);
     let more = core.config.accounts.reserved_names.iter().map(String::as_str);
-    if RESERVED.iter().copied().chain(more).any(is_kept) {
-        return Err(AccountError::NameTaken);
-    }
-    Ok(address)
+    RESERVED.iter().copied().chain(more).any(is_kept)
 }
 
 /// Proposes up to `count` free names that begin like a taken one.

@@ -132,6 +132,14 @@ fn x16_names_that_look_like_others_are_refused() {
     {
         assert_eq!(names::parse(core, bad), Err(AccountError::InvalidName), "{bad:?}");
     }
+    let shared = std::sync::Arc::clone(world.broker(NORTH).core());
+    assert_eq!(run(create_by_operator(&shared, "Admin", false)).map(|_| ()), Err(AccountError::NameReserved));
+    let (admin, password) = run(create_by_operator(&shared, "Admin", true)).expect("the operator may");
+    assert_eq!((admin.as_str(), password.len()), ("admin@north.example", 23));
+    let again = run(create_by_operator(&shared, "admin", true)).map(|_| ());
+    assert_eq!(again, Err(AccountError::NameTaken));
+    let (dave, _) = run(create_by_operator(&shared, "dave", false)).expect("an ordinary name");
+    assert_eq!(dave.as_str(), "dave@north.example");
     for kept in ["admin", "Admin", "a.d.m.i.n", "postmaster", "carol", "ＡＤＭＩＮ"] {
         assert_eq!(names::parse(core, kept), Err(AccountError::NameTaken), "{kept}");
     }

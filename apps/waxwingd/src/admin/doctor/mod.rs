@@ -62,6 +62,7 @@ pub(super) async fn examine(context: &Context, domain: Option<&str>) -> Vec<Chec
     checks.push(encryption(shared.broker.config.policy));
     checks.push(registration(shared.broker.config.accounts.is_open));
     checks.push(network::federation(shared.federation.is_enabled, &shared.federation.allow));
+    checks.extend(shared.broker.budgets.levels().map(|(what, level)| budget(what, &level)));
     checks.extend(known_peers(context, domain).await);
     if let Some(domain) = domain {
         checks.push(probe::federation(shared, domain).await);
@@ -152,6 +153,30 @@ fn encryption(policy: E2eePolicy) -> Check {
             "For encrypted ones only, set [e2ee] policy = \"required\".",
         ),
     }
+}
+
+/// How much of what the whole broker may hold is held.
+fn budget(what: &str, level: &broker::budget::Level) -> Check {
+    const MIB: usize = 1024 * 1024;
+    let (subject, unit, each) = match what {
+        "bytes" => ("what waits in memory for others", " MiB", MIB),
+        "dials" => ("connections that are being made", "", 1),
+        _ => ("connections of others", "", 1),
+    };
+    let [held, capacity, peak] = [level.held, level.capacity, level.peak].map(|amount| amount / each);
+    let said = format!(
+        "{subject}: {held} of {capacity}{unit}, {peak}{unit} at most since the start; {} refused",
+        level.refused
+    );
+    let name = format!("budget of {what}");
+    if level.held > level.capacity / 10 * 8 {
+        return Check::warning(
+            &name,
+            format!("{said}. Whoever takes the most is refused first"),
+            "Wait, if it is an attack: others are served meanwhile. If not, this machine is too small for its people.",
+        );
+    }
+    Check::good(&name, said)
 }
 
 fn registration(is_open: bool) -> Check {

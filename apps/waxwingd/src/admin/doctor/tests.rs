@@ -115,6 +115,11 @@ fn words_of_doctor() {
         checks.push(encryption(policy));
     }
     checks.extend([registration(false), registration(true)]);
+    let budgets = broker::budget::Budgets::new(&broker::budget::BudgetSettings::default());
+    let [(_, bytes), (_, dials), (_, descriptors)] = budgets.levels();
+    let full = broker::budget::Level { held: bytes.capacity, peak: bytes.capacity, refused: 12, ..bytes };
+    checks.extend([budget("bytes", &bytes), budget("bytes", &full)]);
+    checks.extend([budget("dials", &dials), budget("descriptors", &descriptors)]);
     for check in &checks {
         assert_eq!(check.todo.is_empty(), check.state == State::Good, "what is wrong can be mended: {check:?}");
         assert!(check.why.split(' ').count() >= 4, "why it matters: {check:?}");
