@@ -224,7 +224,11 @@ impl Form {
         if !element.is("x", NS) {
             return Err(Malformed("not a data form"));
         }
-        let form_type = element.attr("type").and_then(|t| FormType::ALL.into_iter().find(|known| known.as_str() == t));
+        // XEP-0004 §3.1 demands a type; some clients forget it where they fill a form in, and mean that
+        let form_type = match element.attr("type") {
+            None => Some(FormType::Submit),
+            Some(text) => FormType::ALL.into_iter().find(|known| known.as_str() == text),
+        };
         Ok(Self {
             form_type: form_type.ok_or(Malformed("a data form of unknown type"))?,
             title: element.child_text("title", NS),
@@ -279,7 +283,7 @@ mod tests {
     #[test]
     fn what_is_no_form_is_refused() {
         assert!(Form::parse(&Element::new("x", "jabber:x:oob")).is_err());
-        assert!(Form::parse(&Element::new("x", NS)).is_err());
+        assert_eq!(Form::parse(&Element::new("x", NS)).map(|form| form.form_type), Ok(FormType::Submit));
         assert!(Form::parse(&Element::new("x", NS).with_attr("type", "set")).is_err());
         assert_eq!(Form::inside(&Element::new("query", "q")), Ok(None));
     }

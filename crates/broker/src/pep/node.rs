@@ -3,7 +3,7 @@
 use prost::Message as _;
 use store::{Key, StoreError, Transaction, Value};
 use xep::forms::{Form, FormType};
-use xep::pubsub::{Affiliation, Item, NodeConfig, PubSubError};
+use xep::pubsub::{Affiliation, Item, ItemReply, NodeConfig, PubSubError};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::time::Timestamp;
 
@@ -129,7 +129,15 @@ impl Node {
         let Some(row) = items::row(core, account, self.name(), id).await? else { return Ok(None) };
         let max = core.config.pep.item_bytes.saturating_add(ITEM_SLACK_BYTES);
         let payload = xep::document::parse(row.payload.as_bytes(), max).map_err(|_| StoreError::Altered)?;
-        Ok(Some((Item { id: Some(row.id), payload: Some(payload) }, Timestamp::from_millis(row.at))))
+        let item = self.signed(account, Item { id: Some(row.id), payload: Some(payload), publisher: None });
+        Ok(Some((item, Timestamp::from_millis(row.at))))
+    }
+
+    /// Names the publisher of an item where the settings say so: the owner, because nobody else publishes here
+    /// (XEP-0060 §7.1.2.3).
+    pub(super) fn signed(&self, account: &BareJid, item: Item) -> Item {
+        let publisher = (self.config.item_reply == ItemReply::Publisher).then(|| account.to_jid());
+        Item { publisher, ..item }
     }
 
     /// Reads the newest item.

@@ -114,7 +114,8 @@ async fn publish(core: &Core, account: &BareJid, name: &str, item: &Item, option
         node.expect(&mut transaction, account);
     }
     transaction.commit().await?;
-    let item = Item { id: Some(id.clone()), payload: Some(payload.clone()) };
+    let item = Item { id: Some(id.clone()), payload: Some(payload.clone()), publisher: None };
+    let item = node.signed(account, item);
     notify::everybody(core, account, &node, Event::published(name, item)).await;
     Ok(Some(Answer::Published { node: name.to_owned(), id }.to_element()))
 }

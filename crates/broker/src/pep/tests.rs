@@ -493,3 +493,48 @@ fn many_publishers_of_one_node_lose_nothing() {
         assert_eq!(run(transaction.commit()), expected);
     }
 }
+
+/// `pubsub#itemreply` (XEP-0060 §7.1.2.3, §12.17): whoever reads or hears of an item learns who published it, and nobody
+/// can say so of himself.
+#[test]
+fn items_name_their_publisher_where_the_node_says_so() {
+    let mut world = world();
+    let (alice, bob) = (world.online(ALICE, "desk"), world.connect(BOB, "phone"));
+    befriend(&mut world, alice, bob);
+    available(&mut world, bob, &interested_in(&["n"]));
+    let publisher_of = |items: &Element| {
+        let (_, items) = parse_items(items.children().next().expect("an answer")).expect("items");
+        items.into_iter().map(|item| item.publisher.map(|jid| jid.as_str().to_owned())).collect::<Vec<_>>()
+    };
+    let heard = |world: &mut World, client: usize| {
+        let received = world.take(client);
+        let events = received.iter().filter_map(|s| Event::inside(s).ok().flatten());
+        let items = events.flat_map(|event| match event {
+            Event::Items { published, .. } => published,
+            _ => Vec::new(),
+        });
+        items.map(|item| item.publisher.map(|jid| jid.as_str().to_owned())).collect::<Vec<_>>()
+    };
+    let forged = publish("n", "1", &[]).replace("<item ", "<item publisher='mallory@north.example' ");
+    ask(&mut world, alice, &forged);
+    assert_eq!(heard(&mut world, bob), [None]);
+    assert_eq!(publisher_of(&items(&mut world, bob, Some(ALICE), "n")), [None]);
+    let configure = |value: &str| {
+        owner(
+            "set",
+            &format!(
+                "<configure node='n'><x xmlns='jabber:x:data'><field var='FORM_TYPE' type='hidden'>\
+                 <value>http://jabber.org/protocol/pubsub#node_config</value></field><field var='pubsub#itemreply'>\
+                 <value>{value}</value></field></x></configure>"
+            ),
+        )
+    };
+    assert_eq!(refused(&ask(&mut world, alice, &configure("owner"))).map(|(c, _)| c), Some(Condition::NotAcceptable));
+    assert_eq!(refused(&ask(&mut world, alice, &configure("publisher"))), None, "a form without type is filled in");
+    ask(&mut world, alice, &forged);
+    assert_eq!(heard(&mut world, bob), [Some(ALICE.to_owned())]);
+    assert_eq!(publisher_of(&items(&mut world, bob, Some(ALICE), "n")), [Some(ALICE.to_owned())]);
+    world.crash(NORTH);
+    let alice = world.online(ALICE, "desk");
+    assert_eq!(publisher_of(&items(&mut world, alice, None, "n")), [Some(ALICE.to_owned())], "it is kept");
+}

@@ -102,6 +102,34 @@ impl SendLast {
     }
 }
 
+/// To whom replies to an item go (XEP-0060 §12.17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ItemReply {
+    /// Items say nothing of it.
+    None,
+    /// To its publisher, whom each item names.
+    Publisher,
+}
+
+impl ItemReply {
+    const ALL: [Self; 2] = [Self::None, Self::Publisher];
+
+    /// Returns the word for it in forms.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Publisher => "publisher",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.as_str() == text)
+    }
+}
+
 /// The settings of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -129,6 +157,8 @@ pub struct NodeConfig {
     pub notify_delete: bool,
     /// Whether subscribers hear of changed settings.
     pub notify_config: bool,
+    /// Whether items name their publisher.
+    pub item_reply: ItemReply,
 }
 
 impl Default for NodeConfig {
@@ -147,6 +177,7 @@ impl Default for NodeConfig {
             notify_retract: true,
             notify_delete: true,
             notify_config: false,
+            item_reply: ItemReply::None,
         }
     }
 }
@@ -224,7 +255,7 @@ impl NodeConfig {
             "node_type" => only(&["leaf"])?,
             "subscribe" => only(&["1", "true"])?,
             "purge_offline" | "presence_based_delivery" | "tempsub" => only(&["0", "false"])?,
-            "itemreply" => only(&["owner", "publisher"])?,
+            "itemreply" => self.item_reply = ItemReply::parse(value).ok_or(bad)?,
             "item_expire" => only(&["max", "0", ""])?,
             "max_payload_size" | "collection" | "body_xslt" | "dataform_xslt" | "description" | "language" => {}
             _ => return Err(bad),
@@ -238,6 +269,7 @@ impl NodeConfig {
         let flag = |on: bool| if on { "1" } else { "0" };
         let access: Vec<&str> = AccessModel::ALL.iter().map(|m| m.as_str()).collect();
         let last: Vec<&str> = SendLast::ALL.iter().map(|m| m.as_str()).collect();
+        let replies: Vec<&str> = ItemReply::ALL.iter().map(|m| m.as_str()).collect();
         let ask = |var: &str, kind: &str, label: &str, value: &str| {
             Field::ask(format!("pubsub#{var}"), kind, label).with_value(value)
         };
@@ -264,6 +296,9 @@ impl NodeConfig {
             .with_field(ask("notify_retract", "boolean", "Notify of retracted items", flag(self.notify_retract)))
             .with_field(ask("notify_delete", "boolean", "Notify of the node's end", flag(self.notify_delete)))
             .with_field(ask("notify_config", "boolean", "Notify of changed settings", flag(self.notify_config)))
+            .with_field(
+                ask("itemreply", "list-single", "Whom items name", self.item_reply.as_str()).with_options(&replies),
+            )
             .with_field(
                 ask("publish_model", "list-single", "Who may publish", "publishers").with_options(&["publishers"]),
             )

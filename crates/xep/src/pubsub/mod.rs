@@ -14,9 +14,10 @@ pub mod rules;
 #[cfg(test)]
 mod tests;
 
+use xmpp::jid::Jid;
 use xmpp::xml::Element;
 
-pub use config::{AccessModel, MaxItems, NodeConfig, SendLast};
+pub use config::{AccessModel, ItemReply, MaxItems, NodeConfig, SendLast};
 pub use error::PubSubError;
 pub use event::Event;
 pub use request::Request;
@@ -87,13 +88,15 @@ pub struct Item {
     pub id: Option<String>,
     /// What is published; absent in requests that only name items.
     pub payload: Option<Element>,
+    /// Who published it, where the service says so (`pubsub#itemreply`); never the publisher's own word.
+    pub publisher: Option<Jid>,
 }
 
 impl Item {
     /// Makes an item.
     #[must_use]
     pub fn new(id: &str, payload: Element) -> Self {
-        Self { id: Some(id.to_owned()), payload: Some(payload) }
+        Self { id: Some(id.to_owned()), payload: Some(payload), publisher: None }
     }
 
     /// Reads an `<item/>` of any of our namespaces.
@@ -107,13 +110,17 @@ impl Item {
         if children.next().is_some() {
             return Err(Malformed("an item holds more than one payload"));
         }
-        Ok(Self { id: name_attr(element, "id")?, payload })
+        let publisher = element.attr("publisher").and_then(|publisher| Jid::parse(publisher).ok());
+        Ok(Self { id: name_attr(element, "id")?, payload, publisher })
     }
 
     /// Writes an `<item/>` of the namespace given.
     #[must_use]
     pub fn to_element(&self, ns: &'static str) -> Element {
-        Element::new("item", ns).with_attr_opt("id", self.id.as_deref()).with_children(self.payload.clone())
+        Element::new("item", ns)
+            .with_attr_opt("id", self.id.as_deref())
+            .with_attr_opt("publisher", self.publisher.as_ref().map(Jid::as_str))
+            .with_children(self.payload.clone())
     }
 }
 

@@ -97,7 +97,7 @@ fn events_come_back_the_same() {
         assert_eq!(Event::inside(&message), Ok(Some(event)));
     }
     let bare = Event::published("n", Item::new("current", payload())).without_payloads();
-    assert_eq!(bare, Event::published("n", Item { id: Some("current".into()), payload: None }));
+    assert_eq!(bare, Event::published("n", Item { id: Some("current".into()), ..Item::default() }));
 }
 
 #[test]
@@ -146,6 +146,9 @@ fn preconditions_are_met_or_not_or_unknown() {
     assert_eq!(with("pubsub#access_model", "authorize"), Err(PubSubError::NotAcceptable));
     assert_eq!(with("pubsub#max_items", "0"), Err(PubSubError::NotAcceptable));
     assert_eq!(with("pubsub#persist_items", "maybe"), Err(PubSubError::NotAcceptable));
+    assert_eq!(with("pubsub#itemreply", "none"), Ok(()));
+    assert_eq!(with("pubsub#itemreply", "publisher"), Err(PubSubError::PreconditionNotMet));
+    assert_eq!(with("pubsub#itemreply", "owner"), Err(PubSubError::NotAcceptable));
 }
 
 #[test]
