@@ -314,6 +314,9 @@ pub struct UploadRow {
     /// When it ends, in milliseconds since the Unix epoch.
     #[prost(int64, tag = "5")]
     pub expires_at: i64,
+    /// The media type that was asked for, while the file is not there.
+    #[prost(string, optional, tag = "6")]
+    pub content_type: Option<String>,
 }
 
 /// Which file an account has uploaded.

@@ -51,8 +51,15 @@ async fn answer(
     if request.path.starts_with(upload::PATH) {
         match request.method {
             "GET" | "HEAD" => download(&shared, &request, stalled).await,
-            "PUT" => whole(&shared, take(&shared, &request, body).await.unwrap_or_else(|refused| refused)),
-            _ => whole(&shared, Response::text(405, "This cannot be done here.").with("allow", "GET, HEAD, PUT")),
+            "PUT" => {
+                let taken = take(&shared, &request, body).await.unwrap_or_else(|refused| refused);
+                whole(&shared, upload::for_browsers(taken))
+            }
+            "OPTIONS" => whole(&shared, upload::for_browsers(upload::options())),
+            _ => {
+                let refused = Response::text(405, "This cannot be done here.").with("allow", "GET, HEAD, PUT, OPTIONS");
+                whole(&shared, upload::for_browsers(refused))
+            }
         }
     } else {
         whole(&shared, page(&shared, &request, body).await)
@@ -90,6 +97,7 @@ async fn take(shared: &Shared, request: &Request<'_>, mut body: Incoming) -> Res
 /// Gives a file out.
 async fn download(shared: &Arc<Shared>, request: &Request<'_>, stalled: Arc<Notify>) -> hyper::Response<Outgoing> {
     let (head, content) = upload::get(shared.broker.core(), request).await;
+    let head = upload::for_browsers(head);
     if content.is_none() {
         return whole(shared, head);
     }

@@ -125,3 +125,29 @@ async fn a_domain_with_other_letters_is_ascii_wherever_it_leaves_xmpp() {
     }
     server.stop().await;
 }
+
+/// What a browser asks and does for an app from elsewhere (XEP-0363 §8).
+#[tokio::test]
+async fn an_app_in_a_browser_may_upload_and_fetch() {
+    let server = Server::start(settings("north.example")).await.expect("starts");
+    let mut alice = register(&server, "alice").await;
+    let slot = upload(&mut alice, &server, 3).await;
+    let path =
+        slot.put_url.split_once(&format!(":{}", server.addresses().https.port())).expect("our port").1.to_owned();
+    let from_app = "host: north.example\r\norigin: https://app.example\r\nconnection: close\r\n";
+    for (asked, status) in [
+        (format!("OPTIONS {path} HTTP/1.1\r\n{from_app}access-control-request-method: PUT\r\n\r\n"), "204"),
+        (format!("GET {path} HTTP/1.1\r\n{from_app}\r\n"), "404"),
+        (format!("PUT {path} HTTP/1.1\r\n{from_app}content-length: 3\r\n\r\nabc"), "201"),
+        (format!("GET {path} HTTP/1.1\r\n{from_app}\r\n"), "200"),
+        (format!("HEAD {path} HTTP/1.1\r\n{from_app}\r\n"), "200"),
+        (format!("DELETE {path} HTTP/1.1\r\n{from_app}\r\n"), "405"),
+    ] {
+        let answer = request(&server, asked.clone()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{asked} {answer}");
+        assert!(answer.contains("access-control-allow-origin: *\r\n"), "{asked} {answer}");
+    }
+    let page = request(&server, format!("OPTIONS / HTTP/1.1\r\n{from_app}\r\n")).await;
+    assert!(!page.contains("access-control-"), "pages are for nobody else: {page}");
+    server.stop().await;
+}

@@ -25,6 +25,7 @@ pub use put::{Put, put};
 pub use slot::handle;
 
 use crate::Core;
+use crate::http::Response;
 use crate::tables::{UPLOAD_CHUNKS, UPLOAD_QUOTA, UPLOADS, UPLOADS_OF, UPLOADS_OWNER, UploadOfRow, UploadRow};
 
 /// What an operator can choose about uploads.
@@ -91,6 +92,28 @@ fn name_in(path: &str) -> Option<&str> {
     let name = name.split_once('.').map_or(name, |(name, _)| name);
     let is_one = !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric());
     is_one.then_some(name)
+}
+
+/// What a browser may ask of a file.
+const METHODS: &str = "OPTIONS, HEAD, GET, PUT";
+
+/// Lets apps that run in a browser, from wherever they were loaded, see an answer (XEP-0363 §8). Whoever knows a random
+/// name may read the file; there are no cookies and no passwords that such an app could misuse, so none are allowed.
+#[must_use]
+pub fn for_browsers(response: Response) -> Response {
+    response
+        .with("access-control-allow-origin", "*")
+        .with("access-control-allow-methods", METHODS)
+        .with("access-control-allow-headers", "Authorization, Content-Type, Range")
+        .with("access-control-expose-headers", "Content-Length, Content-Range, Accept-Ranges")
+        .with("access-control-max-age", "86400")
+}
+
+/// Answers the question that a browser asks before it sends or fetches a file for an app (`OPTIONS`), whether the file is
+/// there or not.
+#[must_use]
+pub fn options() -> Response {
+    Response::new(204).with("allow", METHODS)
 }
 
 async fn read(core: &Core, name: &str) -> Result<Option<(store::Value, UploadRow)>, StoreError> {

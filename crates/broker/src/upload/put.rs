@@ -46,6 +46,11 @@ pub async fn put<'a>(core: &'a Core, request: &Request<'_>) -> Result<Put<'a>, R
     if length.parse() != Ok(row.size_bytes) {
         return Err(Response::text(400, "The file has another length than was asked for."));
     }
+    // XEP-0363 §7; a client that says nothing at all means bytes
+    let sent = request.header("content-type").unwrap_or("application/octet-stream");
+    if row.content_type.as_deref().is_some_and(|asked| !is_same_type(asked, sent)) {
+        return Err(Response::text(415, "The file has another media type than was asked for."));
+    }
     // days are forgotten when messages are too old; a file that is kept longer belongs to a later day
     let ahead = core.config.upload.lifetime.saturating_sub(core.config.limits.offline_age);
     let day = Day::of_millis((core.env.now() + ahead).as_millis());
@@ -98,13 +103,20 @@ impl Put<'_> {
         }
         let key = UPLOADS.row(UPLOADS_OWNER, self.row.name.as_bytes());
         let expires_at = (self.core.env.now() + self.core.config.upload.lifetime).as_millis();
-        let row = UploadRow { complete: true, expires_at, ..self.row.clone() };
+        // what kind of file it was is nobody's business any more
+        let row = UploadRow { complete: true, expires_at, content_type: None, ..self.row.clone() };
         let mut transaction = self.core.store.transaction();
         transaction.expect(&key, Some(&self.value));
         transaction.put(&key, row.encode_to_vec());
         transaction.commit().await.map_err(|_| unavailable())?;
         Ok(Response::text(201, "The file is here."))
     }
+}
+
+/// Compares media types without their parameters (RFC 9110 §8.3.1).
+fn is_same_type(one: &str, other: &str) -> bool {
+    let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence(one) == essence(other)
 }
 
 pub(super) fn not_found() -> Response {

@@ -13,6 +13,9 @@ use crate::accounts::password::{STRONG_LEN, random_letters};
 use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};
 use crate::tables::{DayQuotaRow, UPLOAD_QUOTA, UPLOADS, UPLOADS_OF, UPLOADS_OWNER, UploadOfRow, UploadRow};
 
+/// Longest media type that is compared, in bytes.
+const CONTENT_TYPE_MAX: usize = 127;
+
 /// Answers requests for a slot, at the service and at the server itself.
 pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
     let is_here = match &request.target {
@@ -34,7 +37,9 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
     if wanted.size_bytes > core.config.upload.max_bytes {
         return IqOutcome::Error(file_too_large(core.config.upload.max_bytes));
     }
-    match make(core, &request.from.bare(), wanted.size_bytes).await {
+    // one of endless length is not looked at
+    let content_type = wanted.content_type.as_deref().filter(|text| text.len() <= CONTENT_TYPE_MAX);
+    match make(core, &request.from.bare(), wanted.size_bytes, content_type).await {
         Ok(name) => {
             let url = format!("{base}{PATH}{name}{}", extension(&wanted.filename));
             let slot = Slot { put_url: url.clone(), put_headers: Vec::new(), get_url: url };
@@ -45,10 +50,15 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
 }
 
 /// Keeps a place and counts it; returns the random name.
-async fn make(core: &Core, account: &BareJid, size_bytes: u64) -> Result<String, StanzaError> {
+async fn make(
+    core: &Core,
+    account: &BareJid,
+    size_bytes: u64,
+    content_type: Option<&str>,
+) -> Result<String, StanzaError> {
     let _turn = core.turns.take(UPLOAD_QUOTA, account.as_str()).await;
     loop {
-        match try_make(core, account, size_bytes).await {
+        match try_make(core, account, size_bytes, content_type).await {
             Err(Refused::Store(StoreError::Conflict)) => {} // another process was faster
             Err(Refused::Store(_)) => return Err(StanzaError::new(Condition::InternalServerError)),
             Err(Refused::Quota(retry_at)) => return Err(quota_reached(retry_at)),
@@ -68,7 +78,12 @@ impl From<StoreError> for Refused {
     }
 }
 
-async fn try_make(core: &Core, account: &BareJid, size_bytes: u64) -> Result<String, Refused> {
+async fn try_make(
+    core: &Core,
+    account: &BareJid,
+    size_bytes: u64,
+    content_type: Option<&str>,
+) -> Result<String, Refused> {
     let (settings, now) = (&core.config.upload, core.env.now());
     let owner = account.as_str().as_bytes();
     let key = UPLOAD_QUOTA.row(owner, b"quota");
@@ -91,6 +106,7 @@ async fn try_make(core: &Core, account: &BareJid, size_bytes: u64) -> Result<Str
         size_bytes,
         complete: false,
         expires_at: (now + settings.slot_lifetime).as_millis(),
+        content_type: content_type.map(str::to_owned),
     };
     let mut transaction = core.store.transaction();
     transaction.expect(&key, value.as_ref());

@@ -44,6 +44,21 @@ fn slot(world: &mut World, filename: &str, size: u64) -> String {
     slot.get_url.strip_prefix(BASE).expect("our own address").to_owned()
 }
 
+/// As [`slot`], for a file of three bytes and of a type.
+fn typed_slot(world: &mut World, content_type: Option<&str>) -> String {
+    let alice = world.online(ALICE, "desk");
+    let content_type = content_type.map(|text| format!(" content-type='{text}'")).unwrap_or_default();
+    world.send(
+        alice,
+        &format!(
+            "<iq type='get' id='t' to='{NORTH}'><request xmlns='urn:xmpp:http:upload:0' filename='a' size='3'{content_type}/></iq>"
+        ),
+    );
+    let answer = world.take(alice).remove(0);
+    let slot = Slot::parse(answer.child("slot", xep::upload::NS).expect("a slot")).expect("a slot");
+    slot.get_url.strip_prefix(BASE).expect("our own address").to_owned()
+}
+
 fn refusal(answer: &Element) -> Option<Condition> {
     StanzaError::of_stanza(answer).map(|e| e.condition)
 }
@@ -251,4 +266,46 @@ fn a_file_survives_a_restart() {
     upload(&world, &path, 3, b"abc", 3);
     world.crash(NORTH);
     assert_eq!(download(&world, &path, None).1, b"abc");
+}
+
+/// XEP-0363 §7: the type that was asked for is the one that must come, if one was; then it is forgotten.
+#[test]
+fn a_file_has_the_type_that_was_asked_for() {
+    let mut world = world();
+    for (asked, sent, status) in [
+        (Some("image/jpeg"), Some("image/jpeg"), 201),
+        (Some("image/jpeg"), Some("IMAGE/JPEG; q=1"), 201),
+        (Some("text/plain; charset=utf-8"), Some("text/plain"), 201),
+        (Some("application/octet-stream"), None, 201),
+        (Some("image/jpeg"), None, 415),
+        (Some("image/jpeg"), Some("text/html"), 415),
+        (None, Some("text/html"), 201),
+        (None, None, 201),
+    ] {
+        let path = typed_slot(&mut world, asked);
+        let headers: Vec<(&str, &str)> =
+            [("content-length", "3")].into_iter().chain(sent.map(|sent| ("content-type", sent))).collect();
+        let done: Result<Response, Response> = run(async {
+            let mut put = put(world.broker(NORTH).core(), &request("PUT", &path, &headers)).await?;
+            put.handle_bytes(b"abc").await?;
+            put.finish().await
+        });
+        assert_eq!(done.unwrap_or_else(|refused| refused).status, status, "{asked:?} {sent:?}");
+        let name = name_in(&path).expect("a name");
+        let (_, row) = run(read(world.broker(NORTH).core(), name)).expect("readable").expect("a row");
+        assert_eq!(row.content_type.is_some(), status != 201, "what came is forgotten");
+        assert_eq!(row.complete, status == 201);
+    }
+}
+
+#[test]
+fn apps_in_browsers_see_answers_and_are_given_no_credentials() {
+    let (options, refused) = (for_browsers(options()), for_browsers(Response::text(404, "There is no such file.")));
+    for answer in [&options, &refused] {
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(answer.header("access-control-allow-methods"), Some("OPTIONS, HEAD, GET, PUT"));
+        assert!(answer.header("access-control-allow-headers").is_some_and(|names| names.contains("Content-Type")));
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+    }
+    assert_eq!((options.status, options.body.len()), (204, 0));
 }

@@ -13,7 +13,7 @@ const FALLBACK: &str = "file";
 const ENDING_BYTES_MAX: usize = 16;
 
 /// Makes a name safe: the last part of any path, in NFC, without control and direction characters, without what some
-/// file system cannot store, no leading dot, no device name, at most [`NAME_BYTES_MAX`] bytes, never empty.
+/// file system cannot store, no leading dot, dash or tilde, no device name, at most [`NAME_BYTES_MAX`] bytes, never empty.
 ///
 /// A safe name stays as it is.
 ///
@@ -30,7 +30,8 @@ pub fn safe_name(offered: &str) -> String {
     if short.is_empty() {
         return FALLBACK.to_owned();
     }
-    if is_device_name(short) { shorten(&format!("_{short}"), NAME_BYTES_MAX) } else { short.to_owned() }
+    let is_misread = is_device_name(short) || short.starts_with(is_read_by_shells);
+    if is_misread { shorten(&format!("_{short}"), NAME_BYTES_MAX) } else { short.to_owned() }
 }
 
 /// Makes the `attempt`-th variant of a safe name that is taken: `photo.jpg`, `photo (2).jpg`, `photo (3).jpg`.
@@ -43,6 +44,11 @@ pub fn with_suffix(name: &str, attempt: u32) -> String {
     let (stem, ending) = split_ending(name);
     let stem = cut(stem, NAME_BYTES_MAX.saturating_sub(suffix.len() + ending.len()));
     format!("{stem}{suffix}{ending}")
+}
+
+/// What a name must not begin with: `rm *` takes `-rf` for an option, and a shell takes `~` for a home directory.
+fn is_read_by_shells(c: char) -> bool {
+    matches!(c, '-' | '~')
 }
 
 fn is_edge(c: char) -> bool {
@@ -118,6 +124,21 @@ mod tests {
             ("dir/", "file"),
             ("", "file"),
         ]);
+    }
+
+    #[test]
+    fn f01_no_options_and_no_home_directories() {
+        table(&[
+            ("-rf", "_-rf"),
+            ("--help", "_--help"),
+            ("/tmp/-rf", "_-rf"),
+            (" .-rf", "_-rf"),
+            ("~", "_~"),
+            ("~root", "_~root"),
+            ("a-b~", "a-b~"),
+            ("_-rf", "_-rf"),
+        ]);
+        assert_eq!(safe_name(&format!("-{}", "x".repeat(200))).len(), NAME_BYTES_MAX);
     }
 
     #[test]
