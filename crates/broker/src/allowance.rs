@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use xmpp::jid::Jid;
 use xmpp::time::Moment;
 
+use crate::Core;
 use crate::config::Limits;
+use crate::core::Place;
 use crate::rate::TokenBucket;
 
 /// Accounts below which nothing is looked through; also the most without sessions that are remembered.
@@ -40,9 +43,9 @@ impl Allowance {
         self.buckets().bytes.charge(now, count);
     }
 
-    /// Notes a stanza that has arrived.
-    pub(crate) fn charge_stanza(&self, now: Moment) {
-        self.buckets().stanzas.charge(now, 1);
+    /// Notes stanzas that have arrived, or work that is worth as many.
+    pub(crate) fn charge_stanzas(&self, now: Moment, count: usize) {
+        self.buckets().stanzas.charge(now, count);
     }
 
     /// Tells until when nothing more is to be read.
@@ -86,6 +89,37 @@ impl Allowances {
     }
 }
 
+/// Rows of the disk whose reading costs as much as a stanza.
+const ROWS_PER_STANZA: usize = 64;
+/// Bytes of them that do.
+const BYTES_PER_STANZA: usize = 16 * 1024;
+
+/// How many stanzas reading so much is worth, beyond the one that asks for it.
+fn work(rows: usize, bytes: usize) -> usize {
+    rows / ROWS_PER_STANZA + bytes / BYTES_PER_STANZA
+}
+
+impl Core {
+    /// Charges an account of ours for what was read on its behalf: a stanza that touches thousands of rows costs more
+    /// than one that touches one.
+    pub(crate) fn charge_work_of(&self, account: &str, rows: usize, bytes: usize) {
+        let count = work(rows, bytes);
+        if count > 0 {
+            let now = self.env.moment();
+            self.allowances.of(account, &self.config.limits, now).charge_stanzas(now, count);
+        }
+    }
+
+    /// Charges whoever asked for what was read for them.
+    pub(crate) fn charge_work(&self, asker: &Jid, rows: usize, bytes: usize) {
+        match self.place(asker) {
+            Place::Account => self.charge_work_of(asker.bare_str(), rows, bytes),
+            Place::Remote(domain) => self.federation.charge_work(domain, self.env.moment(), work(rows, bytes)),
+            Place::Server | Place::Service(_) => {}
+        }
+    }
+}
+
 impl Known {
     /// Forgets accounts without sessions whose buckets are full, and all without sessions when these are too many.
     fn sweep(&mut self, now: Moment) {
@@ -122,7 +156,7 @@ mod tests {
         let (allowances, limits) = (Allowances::new(), limits());
         let of = |account: &str| allowances.of(account, &limits, NOW);
         for _ in 0..3 {
-            of("alice@example.org").charge_stanza(NOW);
+            of("alice@example.org").charge_stanzas(NOW, 1);
         }
         assert!(of("alice@example.org").wait_until(NOW).is_some());
         assert_eq!(of("bob@example.org").wait_until(NOW), None);
@@ -135,7 +169,7 @@ mod tests {
         let (allowances, limits) = (Allowances::new(), limits());
         let of = |account: &str| allowances.of(account, &limits, NOW);
         let online = of("online@example.org");
-        of("spent@example.org").charge_stanza(NOW);
+        of("spent@example.org").charge_stanzas(NOW, 1);
         for n in 0..ACCOUNTS_MIN {
             of(&n.to_string());
         }
@@ -152,7 +186,7 @@ mod tests {
         let of = |account: &str| allowances.of(account, &limits, NOW);
         let online = of("online@example.org");
         for n in 0..3 * ACCOUNTS_MIN {
-            of(&n.to_string()).charge_stanza(NOW);
+            of(&n.to_string()).charge_stanzas(NOW, 1);
         }
         assert!(allowances.0.lock().unwrap().accounts.len() <= 2 * ACCOUNTS_MIN);
         assert!(Arc::ptr_eq(&online, &of("online@example.org")));

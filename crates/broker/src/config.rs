@@ -110,6 +110,8 @@ pub struct Limits {
     pub session_queue_bytes: usize,
     /// Sessions of one account.
     pub sessions_per_account: usize,
+    /// Bytes of all contacts in one roster, and as many of requests that wait.
+    pub roster_bytes: usize,
     /// Contacts in one roster.
     pub roster_items: usize,
     /// Bytes of offline messages of one account.
@@ -164,6 +166,7 @@ impl Default for Limits {
             session_queue_count: 500,
             session_queue_bytes: 4 * 1024 * 1024,
             sessions_per_account: 20,
+            roster_bytes: 256 * 1024,
             roster_items: 2000,
             offline_bytes: 100 * 1024 * 1024,
             offline_sender_divisor: 8,

@@ -72,7 +72,7 @@ mod tests;
 
 pub use crate::config::{BrokerConfig, Limits, Peer};
 pub use crate::core::{Broker, Core};
-pub use crate::environment::{Environment, Wake};
+pub use crate::environment::{Environment, OnTheSpot, Wake, Workers};
 pub use crate::iq::{IqKind, IqOutcome, IqRequest, IqTarget};
 pub use crate::migrations::migrate;
 pub use crate::registry::SessionHandle;

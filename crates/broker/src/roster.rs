@@ -158,9 +158,11 @@ pub(crate) async fn load(core: &Core, account: &str, contact: &str) -> Result<Op
     value.as_ref().map(decode).transpose()
 }
 
-/// Reads all contacts of an account, in no useful order; also those that the user does not see.
+/// Reads all contacts of an account, in no useful order; also those that the user does not see. The account is charged for
+/// it: whoever asks for a long list again and again waits.
 pub(crate) async fn load_all(core: &Core, account: &str) -> Result<Vec<RosterRow>, StoreError> {
     let rows = core.store.list(ROSTER, account.as_bytes()).await?;
+    core.charge_work_of(account, rows.len(), rows.iter().map(|(_, value)| value.len()).sum());
     rows.iter().map(|(_, value)| decode(value)).collect()
 }
 
@@ -188,14 +190,14 @@ pub(crate) async fn update<R>(
         let as_read = core.store.get(&key).await?;
         let row = as_read.as_ref().map(decode).transpose()?;
         let was_listed = row.as_ref().is_some_and(|row| row.listed);
-        let is_new = row.is_none();
+        let len_before = row.as_ref().map_or(0, |row| row.encoded_len());
         let (change, result) = decide(row);
         let mut transaction = core.store.transaction();
         transaction.expect(&key, as_read.as_ref());
         let push = match change {
             Change::Nothing => return Ok(result),
             Change::Put(row) => {
-                if is_new || row.listed != was_listed {
+                if row.encoded_len() > len_before || row.listed != was_listed {
                     check_room(core, account, &row).await?;
                 }
                 transaction.put(&key, row.encode_to_vec());
@@ -220,13 +222,15 @@ pub(crate) async fn update<R>(
     }
 }
 
-/// Refuses one contact, or one open request, too many.
+/// Refuses one contact, or one open request, too many, and what makes all of them together too large.
 async fn check_room(core: &Core, account: &str, row: &RosterRow) -> Result<(), RosterError> {
     let rows = load_all(core, account).await?;
-    let same_kind = rows.iter().filter(|other| other.listed == row.listed && other.jid != row.jid).count();
+    let same_kind = rows.iter().filter(|other| other.listed == row.listed && other.jid != row.jid);
+    let (count, bytes) = same_kind.fold((0, 0), |(count, bytes), other| (count + 1, bytes + other.encoded_len()));
     let limits = &core.config.limits;
     let max = if row.listed { limits.roster_items } else { limits.pending_requests };
-    if same_kind >= max { Err(RosterError::Full) } else { Ok(()) }
+    let is_full = count >= max || bytes + row.encoded_len() > limits.roster_bytes;
+    if is_full { Err(RosterError::Full) } else { Ok(()) }
 }
 
 /// Tells the interested resources about one contact. Without `from`, so that it cannot come from anybody else

@@ -22,6 +22,9 @@ pub(crate) const SELF: Table = Table::new("store.self");
 const FORMAT: u8 = 2;
 
 const DEFAULT_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// Rows that are opened in one go; then whoever else waits for this thread comes first.
+const SLICE: usize = 32;
+
 const SCAN_PAGE: u32 = 256;
 
 /// A sealed store on some backend. A clone is another handle to the same store.
@@ -274,7 +277,10 @@ impl Store {
                 }
                 Direction::Backward => range.end = Some(last.key.clone()),
             }
-            for Row { key, value } in rows {
+            for (n, Row { key, value }) in rows.into_iter().enumerate() {
+                if n % SLICE == SLICE - 1 {
+                    crate::blocking::give_way().await;
+                }
                 let row = RowId::found(table, kind, &key).ok_or(StoreError::Altered)?;
                 found.extend(self.unseal(&row, &value).await?.map(|value| (row, value)));
             }

@@ -95,7 +95,7 @@ impl Site {
         let store = block_on(Store::open(Arc::new(self.disk.clone()), master, instance, random.clone()));
         let store = store.expect("a sound disk opens");
         block_on(broker::migrate(&store)).expect("a sound disk takes what is new");
-        let broker = Broker::new(self.config.clone(), store, Environment { clock, random });
+        let broker = Broker::new(self.config.clone(), store, Environment::new(clock, random));
         block_on(broker.load_peers()).expect("a sound disk is readable");
         self.broker = Some(broker);
     }

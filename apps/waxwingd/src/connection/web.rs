@@ -202,7 +202,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_loses_its_place() {
-        let env = Environment { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+        let env = Environment::new(Arc::new(SystemClock), Arc::new(SystemRandom));
         let store = Store::in_memory(Arc::clone(&env.random));
         let row = UploadRow {
             name: "aaaa".into(),

@@ -9,6 +9,7 @@ mod name;
 pub(crate) mod peers;
 pub(crate) mod shutdown;
 mod start;
+mod workers;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -29,7 +29,8 @@ use crate::settings::{Settings, Storage};
 const SERVICES: [&str; 1] = ["upload"];
 
 pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
-    let env = Environment { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+    let env =
+        Environment::new(Arc::new(SystemClock), Arc::new(SystemRandom)).with_workers(Arc::new(super::workers::Threads));
     let trust = federation_trust(&settings)?;
     let files_identity = settings.certificate.as_ref().map(certificate::read_files).transpose()?;
     let (store, found) = disk::open(&settings.storage, Arc::clone(&env.random)).await?;

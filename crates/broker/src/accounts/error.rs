@@ -50,6 +50,8 @@ pub enum AccountError {
     OtherName,
     /// One needs an invitation here.
     InvitationNeeded,
+    /// Too many ask for new passwords at this moment.
+    Busy,
     /// The disk does not obey.
     Store(StoreError),
 }
@@ -71,6 +73,7 @@ impl AccountError {
             Self::InvalidToken => "The provided token is invalid or expired",
             Self::OtherName => "This invitation is for another name.",
             Self::InvitationNeeded => "One needs an invitation to register here.",
+            Self::Busy => "Too many people are setting passwords here at this moment. Try again in a minute.",
             Self::Store(_) => "The server cannot save this now. Try again later.",
         }
     }
@@ -102,6 +105,7 @@ impl From<&AccountError> for StanzaError {
             AccountError::NameTaken | AccountError::NameReserved => Condition::Conflict,
             AccountError::NotFound | AccountError::InvalidToken => Condition::ItemNotFound,
             AccountError::OtherName | AccountError::InvitationNeeded => Condition::NotAllowed,
+            AccountError::Busy => Condition::ResourceConstraint,
             AccountError::Store(_) => Condition::InternalServerError,
         };
         Self::new(condition).with_text(error.words())

@@ -63,7 +63,7 @@ async fn create_at(
         // a token that does not fit is found out before the slow part too; this transaction is not committed
         invites::redeem_for(core, &mut core.store.transaction(), &address, token).await?;
     }
-    let verifiers = password::verifiers(core, &address, password)?;
+    let verifiers = password::verifiers(core, &address, password).await?;
     loop {
         let key = ACCOUNTS.row(ACCOUNTS_OWNER, address.as_str().as_bytes());
         let mut transaction = core.store.transaction();
@@ -113,7 +113,7 @@ async fn connect_inviter(core: &Core, address: &BareJid, redeemed: Option<&Invit
 /// [`AccountError::NotFound`], [`AccountError::InvalidPassword`], [`AccountError::WeakPassword`] or
 /// [`AccountError::Store`].
 pub async fn change_password(core: &Core, account: &BareJid, password: &str) -> Result<(), AccountError> {
-    let verifiers = password::verifiers(core, account, password)?;
+    let verifiers = password::verifiers(core, account, password).await?;
     change(core, account, |row| row.verifiers.clone_from(&verifiers)).await
 }
 

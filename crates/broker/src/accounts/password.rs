@@ -67,16 +67,24 @@ pub(crate) fn check_strength(core: &Core, account: &BareJid, password: &str) -> 
 ///
 /// # Errors
 ///
-/// [`AccountError::InvalidPassword`] when it cannot be one, [`AccountError::WeakPassword`].
-pub fn verifiers(core: &Core, account: &BareJid, password: &str) -> Result<Vec<VerifierRow>, AccountError> {
+/// [`AccountError::InvalidPassword`] when it cannot be one, [`AccountError::WeakPassword`], [`AccountError::Busy`].
+pub async fn verifiers(core: &Core, account: &BareJid, password: &str) -> Result<Vec<VerifierRow>, AccountError> {
     PasswordForms::of(password).map_err(|_| AccountError::InvalidPassword)?;
     check_strength(core, account, password)?;
-    let derive = |hash| {
+    let salted = Hash::ALL.map(|hash| {
         let mut salt = [0; SALT_LEN];
         core.env.random.fill(&mut salt);
-        let verifier = ScramVerifier::derive(hash, password, &salt, core.config.scram_iterations);
-        let verifier = verifier.map_err(|_| AccountError::InvalidPassword)?;
-        VerifierRow::of(hash, &verifier).ok_or(AccountError::InvalidPassword)
-    };
-    Hash::ALL.into_iter().map(derive).collect()
+        (hash, salt)
+    });
+    let (password, iterations) = (Zeroizing::new(password.to_owned()), core.config.scram_iterations);
+    // a good part of a second on purpose, which nobody else is to wait for
+    let derived = core.env.work(move || {
+        let derive = |(hash, salt): (Hash, [u8; SALT_LEN])| {
+            let verifier = ScramVerifier::derive(hash, &password, &salt, iterations);
+            let verifier = verifier.map_err(|_| AccountError::InvalidPassword)?;
+            VerifierRow::of(hash, &verifier).ok_or(AccountError::InvalidPassword)
+        };
+        salted.into_iter().map(derive).collect()
+    });
+    derived.await.unwrap_or(Err(AccountError::Busy))
 }

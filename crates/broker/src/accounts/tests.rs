@@ -163,15 +163,15 @@ fn passwords_are_kept_as_verifiers_of_both_hashes_with_their_own_salts() {
     let world = world();
     let core = world.broker(NORTH).core();
     let alice = bare("alice@north.example");
-    let rows = password::verifiers(core, &alice, OTHER).expect("a password");
+    let rows = run(password::verifiers(core, &alice, OTHER)).expect("a password");
     let hashes: Vec<u32> = rows.iter().map(|row| row.hash).collect();
     assert_eq!(hashes, [2, 1]);
     assert!(rows.iter().all(|row| row.salt.len() == 16 && row.iterations == core.config.scram_iterations));
     assert_ne!(rows[0].salt, rows[1].salt);
     assert!(rows.iter().all(|row| row.other_stored_key.is_none()), "it has one form");
-    let ligature = password::verifiers(core, &alice, "\u{fb01}shes of another good password").expect("a password");
+    let ligature = run(password::verifiers(core, &alice, "\u{fb01}shes of another good password")).expect("a password");
     assert!(ligature.iter().all(|row| row.other_stored_key.as_ref().is_some_and(|other| *other != row.stored_key)));
-    assert_eq!(password::verifiers(core, &alice, ""), Err(AccountError::InvalidPassword));
+    assert_eq!(run(password::verifiers(core, &alice, "")), Err(AccountError::InvalidPassword));
     let made = password::generate(&*core.env.random);
     assert_eq!((made.len(), made.matches('-').count()), (23, 3));
     assert_ne!(made, password::generate(&*core.env.random));

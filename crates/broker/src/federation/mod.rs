@@ -137,6 +137,13 @@ impl Federation {
         }
     }
 
+    /// Charges a domain for work that is worth so many stanzas.
+    pub(crate) fn charge_work(&self, domain: &str, now: Moment, count: usize) {
+        if count > 0 {
+            let _ = self.rates.charge_many(domain, now, count);
+        }
+    }
+
     /// Queues a stanza (of a client stream) of ours for another domain.
     pub(crate) fn queue(&self, core: &Core, remote: &str, frame: Frame, by: &Source) {
         let local = frame.attr("from").and_then(|from| Jid::parse(&from).ok());

@@ -34,6 +34,11 @@ impl DomainRates {
 
     /// Notes a stanza, and tells until when nothing more is to be read from that domain.
     pub(super) fn charge(&self, domain: &str, now: Moment) -> Option<Moment> {
+        self.charge_many(domain, now, 1)
+    }
+
+    /// As [`DomainRates::charge`], for work that is worth so many stanzas.
+    pub(super) fn charge_many(&self, domain: &str, now: Moment, count: usize) -> Option<Moment> {
         let domain = registered_domain(domain); // whoever owns a domain makes as many names in it as they like
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if domains.len() >= DOMAINS_MAX && !domains.contains_key(domain) {
@@ -48,7 +53,7 @@ impl DomainRates {
             known.is_new = false;
             known.bucket = TokenBucket::new(self.rate);
         }
-        known.bucket.charge(now, 1);
+        known.bucket.charge(now, count);
         known.bucket.wait_until(now)
     }
 }

@@ -22,13 +22,15 @@ pub fn describe(info: &mut Info) {
 /// What the store says.
 pub async fn items(core: &Core, account: &BareJid, from: &Jid) -> Result<Items, StoreError> {
     let asker = Asker::load(core, account, &from.bare()).await?;
-    let mut items = Vec::new();
+    let (mut items, mut read) = (Vec::new(), Vec::new());
     for name in node::names(core, account).await? {
         let Some(node) = Node::load(core, account, &name).await? else { continue };
         if asker.check(&node).is_ok() {
             items.push(Item { jid: account.to_jid(), node: Some(name), name: node.config.title.clone() });
         }
+        read.push(node);
     }
+    node::charge(core, from, &read);
     items.sort_by(|a, b| a.node.cmp(&b.node));
     Ok(Items { node: None, items })
 }

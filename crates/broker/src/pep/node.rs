@@ -149,6 +149,12 @@ impl Node {
     }
 }
 
+/// Charges whoever asked for nodes: each was read twice, for its name and for itself.
+pub(super) fn charge(core: &Core, asker: &Jid, nodes: &[Node]) {
+    let bytes: usize = nodes.iter().map(|node| node.row.encoded_len()).sum();
+    core.charge_work(asker, 2 * nodes.len(), 2 * bytes);
+}
+
 /// Lists the names of an account's nodes.
 pub(super) async fn names(core: &Core, account: &BareJid) -> Result<Vec<String>, StoreError> {
     let rows = core.store.list(PEP_NODES, account.as_str().as_bytes()).await?;

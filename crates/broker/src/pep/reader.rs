@@ -111,6 +111,7 @@ async fn read_items(
     if found.is_empty() && !ids.is_empty() {
         return Err(PubSubError::NotFound.into());
     }
+    core.charge_work(from, found.len(), bytes);
     found.reverse();
     Ok(Some(Answer::Items { node: name.to_owned(), items: found }.to_element()))
 }
@@ -162,7 +163,7 @@ async fn subscribe(core: &Core, account: &BareJid, from: &Jid, name: &str, jid: 
 /// Lists the asker's own subscriptions.
 async fn subscriptions(core: &Core, account: &BareJid, from: &Jid, name: Option<&str>) -> Outcome {
     let mut found = Vec::new();
-    for node in nodes(core, account, name).await? {
+    for node in nodes(core, account, from, name).await? {
         let own = node.subscribers().filter(|jid| jid.bare_str() == from.bare_str());
         found.extend(own.map(|jid| (node.name().to_owned(), jid)));
     }
@@ -173,7 +174,7 @@ async fn subscriptions(core: &Core, account: &BareJid, from: &Jid, name: Option<
 async fn affiliations(core: &Core, account: &BareJid, from: &Jid, name: Option<&str>) -> Outcome {
     let is_owner = from.bare_str() == account.as_str();
     let mut found = Vec::new();
-    for node in nodes(core, account, name).await? {
+    for node in nodes(core, account, from, name).await? {
         let affiliation = if is_owner { Affiliation::Owner } else { node.affiliation(from.bare_str()) };
         if affiliation != Affiliation::None {
             found.push((node.name().to_owned(), affiliation));
@@ -183,7 +184,7 @@ async fn affiliations(core: &Core, account: &BareJid, from: &Jid, name: Option<&
 }
 
 /// Loads one node, or all of an account.
-async fn nodes(core: &Core, account: &BareJid, name: Option<&str>) -> Result<Vec<Node>, PepError> {
+async fn nodes(core: &Core, account: &BareJid, from: &Jid, name: Option<&str>) -> Result<Vec<Node>, PepError> {
     let names = match name {
         Some(name) => vec![name.to_owned()],
         None => node::names(core, account).await?,
@@ -192,5 +193,6 @@ async fn nodes(core: &Core, account: &BareJid, name: Option<&str>) -> Result<Vec
     for name in names {
         nodes.extend(Node::load(core, account, &name).await?);
     }
+    node::charge(core, from, &nodes);
     Ok(nodes)
 }

@@ -20,7 +20,8 @@ use crate::tables::RosterRow;
 use crate::{Core, invites, pep};
 
 /// Longest request that is kept and shown with everything in it, in bytes.
-const REQUEST_BYTES_MAX: usize = 8 * 1024;
+/// A hundred of them fit into what a roster keeps of requests.
+const REQUEST_BYTES_MAX: usize = 2 * 1024;
 
 impl RosterRow {
     pub(crate) fn state(&self) -> State {

@@ -15,7 +15,7 @@ use crate::settle::Ticket;
 impl ClientSession {
     /// Takes responsibility for a stanza of the client.
     pub(super) async fn handle_stanza(&mut self, frame: Frame) {
-        self.allowance.charge_stanza(self.core.env.moment());
+        self.allowance.charge_stanzas(self.core.env.moment(), 1);
         let ticket = self.take_stanza(frame).await;
         if let Phase::Bound(bound) = &mut self.phase {
             if !bound.acks {

@@ -193,7 +193,7 @@ impl World {
         let instance = InstanceId([4; 16]);
         let opening = Store::open(Arc::clone(disk) as _, master, instance, Arc::clone(&self.random) as _);
         let store = run(opening).expect("a store in memory opens");
-        let env = Environment { clock: Arc::clone(&self.clock) as _, random: Arc::clone(&self.random) as _ };
+        let env = Environment::new(Arc::clone(&self.clock) as _, Arc::clone(&self.random) as _);
         store::block_on(crate::migrate(&store)).expect("the store takes what is new");
         let broker = Broker::new(config.clone(), store, env);
         run(broker.load_peers()).expect("a store in memory is readable");

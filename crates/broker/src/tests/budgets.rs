@@ -229,3 +229,69 @@ fn b07_a_silent_contact_holds_up_nobody_for_long() {
     assert!(messages(&mut world, pad).is_empty(), "it is not given to another session later");
     assert_eq!(held(&world), 0);
 }
+
+fn roster_set(n: usize, group_bytes: usize) -> String {
+    let group = "g".repeat(group_bytes);
+    format!(
+        "<iq type='set' id='s{n}'><query xmlns='jabber:iq:roster'><item jid='c{n}@south.example'>\
+         <group>{group}</group></item></query></iq>"
+    )
+}
+
+/// A roster could be 40 MB, and reading it made everybody wait.
+#[test]
+fn b03_a_roster_is_at_most_256_kib() {
+    let mut world = World::with_config(8, &[NORTH], |c| {
+        c.limits.client_stanzas = crate::rate::Rate::UNLIMITED;
+        c.limits.roster_bytes = 20_000;
+    });
+    assert_eq!(crate::Limits::default().roster_bytes, 256 * 1024);
+    world.register("alice@north.example");
+    let alice = world.online("alice@north.example", "desk");
+    for n in 0..40 {
+        world.send(alice, &roster_set(n, 700));
+    }
+    let got = world.take(alice);
+    let refused = got.iter().filter_map(super::condition).collect::<Vec<_>>();
+    assert!(refused.len() > 10 && refused.iter().all(|c| *c == "resource-constraint"), "{refused:?}");
+    let rows = crate::testing::run(crate::roster::load_all(world.broker(NORTH), "alice@north.example")).expect("read");
+    let bytes: usize = rows.iter().map(prost::Message::encoded_len).sum();
+    assert!((19_000..=20_000).contains(&bytes), "{bytes}");
+    // one that is there does not grow either, but can become smaller
+    for n in 0..5 {
+        world.send(alice, &roster_set(n, 1023));
+    }
+    assert!(world.take(alice).iter().any(|s| super::condition(s) == Some("resource-constraint")));
+    world.send(alice, &roster_set(0, 10));
+    assert!(world.take(alice).iter().all(|s| super::condition(s).is_none()));
+}
+
+/// 300 reads of a large roster took a burst of 300 stanzas, and bystanders waited for seconds.
+#[test]
+fn b03_a_stanza_is_charged_by_the_rows_and_bytes_that_it_touches() {
+    let mut world = world(9);
+    let alice = world.connect("alice@north.example", "desk");
+    let core = std::sync::Arc::clone(world.broker(NORTH).core());
+    let mut transaction = core.store.transaction();
+    for n in 0..640 {
+        let jid = format!("c{n}@south.example");
+        let row = crate::tables::RosterRow { jid: jid.clone(), listed: true, ..Default::default() };
+        let key = crate::tables::ROSTER.row(b"alice@north.example", jid.as_bytes());
+        transaction.put(&key, prost::Message::encode_to_vec(&row));
+    }
+    crate::testing::run(transaction.commit()).expect("written");
+    let get = "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>";
+    let pause = |world: &mut World, who| world.client(who).session().and_then(crate::ClientSession::read_pause);
+    let mut reads = 0;
+    while pause(&mut world, alice).is_none() {
+        world.send(alice, get);
+        reads += 1;
+        assert!(reads <= 300);
+    }
+    assert!((20..40).contains(&reads), "each is worth about eleven stanzas: {reads}");
+    let bob = world.connect("bob@north.example", "phone");
+    world.send(bob, get);
+    assert_eq!(pause(&mut world, bob), None, "nobody else pays for it");
+    world.advance(Duration::from_secs(2));
+    assert_eq!(pause(&mut world, alice), None, "and it is back-pressure, not a refusal");
+}

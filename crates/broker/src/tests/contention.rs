@@ -72,7 +72,7 @@ fn broker() -> (Broker, MemoryBackend) {
     let mut config = BrokerConfig::new("north.example");
     config.upload.web_base = Some("https://north.example".into());
     config.invites.per_day = 1000;
-    let broker = Broker::new(config, store, Environment { clock: Arc::new(ManualClock::new()), random });
+    let broker = Broker::new(config, store, Environment::new(Arc::new(ManualClock::new()), random));
     let row = AccountRow { jid: BOB.into(), ..AccountRow::default() };
     let mut transaction = broker.store.transaction();
     transaction.put(&ACCOUNTS.row(ACCOUNTS_OWNER, BOB.as_bytes()), prost::Message::encode_to_vec(&row));
@@ -267,7 +267,7 @@ fn x18_a_conflict_with_another_process_is_decided_again() {
     };
     let broker = |store| {
         let random = Arc::clone(&random) as _;
-        let env = Environment { clock: Arc::new(ManualClock::new()), random };
+        let env = Environment::new(Arc::new(ManualClock::new()), random);
         Broker::new(BrokerConfig::new("north.example"), store, env)
     };
     let (ours, theirs) = (broker(open()), broker(open()));

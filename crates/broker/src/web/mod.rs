@@ -176,7 +176,7 @@ async fn register(core: &Core, token: &str, typed: &str, password: &str) -> Resp
             page(200, pages::welcome(core, &address, password, pages::Keeping::Offered { token }))
         }
         Err(AccountError::InvalidToken) => page(404, pages::over(core)),
-        Err(AccountError::Store(_)) => page(503, pages::unavailable(core)),
+        Err(AccountError::Store(_) | AccountError::Busy) => page(503, pages::unavailable(core)),
         Err(error) => {
             let suggestions = match (&error, names::parse(core, name)) {
                 (AccountError::NameTaken, Ok(taken)) => {
