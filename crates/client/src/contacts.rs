@@ -371,6 +371,7 @@ impl Engine {
             asks_presence: row.asks_presence,
             undecided_devices_count: undecided,
             resembles: self.resembled(row).await?,
+            more_not_kept: row.is_request() && row.more_not_kept,
             held_count: row.held_count,
         })
     }

@@ -16,6 +16,15 @@ use crate::tables::{self, ContactRow, FileCode, MessageIdRow, MessageRow, StateC
 /// The longest text of one message as XML, in bytes: with its envelope it fits what may be sent.
 const TEXT_BYTES_MAX: usize = 56 * 1024;
 
+/// How a message gets its place in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbered {
+    /// By a counter that never gives a place twice.
+    ByCounter,
+    /// After the last one: of strangers, for whom there is no counter, because its row would outlast them.
+    ByLast,
+}
+
 impl MessageRow {
     pub(crate) fn message_state(&self) -> MessageState {
         match self.state() {
@@ -108,7 +117,7 @@ impl Engine {
     ) -> Result<Reply, CommandError> {
         let who = contact.jid()?;
         let mut tx = self.store.transaction();
-        self.put_new_message(&mut tx, &who, &mut row).await?;
+        self.put_new_message(&mut tx, &who, &mut row, Numbered::ByCounter).await?;
         self.put_waiting(&mut tx, &who, row.seq, &row.id).await?;
         tx.commit().await?;
         let view = row.view(contact)?;
@@ -123,9 +132,19 @@ impl Engine {
         tx: &mut Transaction,
         who: &BareJid,
         row: &mut MessageRow,
+        numbered: Numbered,
     ) -> Result<(), EngineError> {
         let owner = self.person_owner(who)?;
-        row.seq = self.store.next_seq(tables::MESSAGE, &owner).await?;
+        let newest = self.store.scan_seq(tables::MESSAGE, &owner, .., Order::Backward, 1).await?;
+        let newest = newest.first().map_or(0, |(seq, _)| *seq);
+        row.seq = match numbered {
+            Numbered::ByLast => newest + 1,
+            Numbered::ByCounter => self.store.next_seq(tables::MESSAGE, &owner).await?,
+        };
+        // The counter begins when somebody is accepted; what they wrote before has its numbers.
+        while row.seq <= newest {
+            row.seq = self.store.next_seq(tables::MESSAGE, &owner).await?;
+        }
         tables::save(tx, &tables::MESSAGE.seq(&owner, row.seq), row);
         let id_row = MessageIdRow { account: row.account.clone(), seq: row.seq };
         tables::save(tx, &tables::MESSAGE_ID.row(&owner, &id_name(row.outgoing, &row.id)), &id_row);

@@ -257,6 +257,8 @@ pub struct Contact {
     pub undecided_devices_count: usize,
     /// Somebody who is no contact, or was none until now: the contact whose name theirs looks like.
     pub resembles: Option<Resembled>,
+    /// Somebody who is no contact has written more than is kept of them.
+    pub more_not_kept: bool,
     /// Messages in their name that are held back: their device was never agreed to.
     pub held_count: u64,
 }

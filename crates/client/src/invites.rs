@@ -175,6 +175,14 @@ impl Engine {
         Ok(self.complete_link(Link::new(own.to_jid(), Action::Trust)).await?.unwrap_or_default())
     }
 
+    /// Whether a token is one of ours that nobody else has used.
+    pub(crate) async fn is_open_token(&self, token: &str, by: &BareJid) -> Result<bool, EngineError> {
+        let own = self.own_or_bad()?;
+        let key = tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes());
+        let row = tables::load::<InviteRow>(&self.store, &key).await?;
+        Ok(row.is_some_and(|row| row.used_by.is_none_or(|used_by| used_by == by.as_str())))
+    }
+
     /// Whether a token is one of ours that nobody has used; notes who has now.
     pub(crate) async fn redeem_token(
         &self,

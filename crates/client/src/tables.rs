@@ -266,6 +266,12 @@ pub(crate) struct ContactRow {
     /// Those of which the user has not been told yet, because their device is being looked up.
     #[prost(uint64, tag = "20")]
     pub(crate) held_untold_count: u64,
+    /// When somebody who is no contact wrote first.
+    #[prost(int64, tag = "21")]
+    pub(crate) asked_ms: i64,
+    /// Somebody who is no contact has written more than is kept of them.
+    #[prost(bool, tag = "22")]
+    pub(crate) more_not_kept: bool,
     /// The mark of the witness of ours that they were told last.
     #[prost(bytes = "vec", tag = "31")]
     pub(crate) witness_told: Vec<u8>,

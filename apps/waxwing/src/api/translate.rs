@@ -122,7 +122,8 @@ fn contact_views(contacts: &[Contact]) -> Vec<ContactView> {
 fn warnings<'a>(contact: &Contact, known: impl IntoIterator<Item = &'a BareJid>) -> Vec<String> {
     let resembles = contact.resembles.as_ref().map(|other| results::resembles(&other.name, other.address.as_str()));
     let odd = address_warnings(&contact.address, known).into_iter().map(|warning| warning.words().to_owned());
-    resembles.into_iter().chain(odd).collect()
+    let more = contact.more_not_kept.then(results::more_not_kept);
+    resembles.into_iter().chain(odd).chain(more).collect()
 }
 
 fn contact_view(contact: &Contact) -> ContactView {

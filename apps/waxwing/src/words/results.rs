@@ -53,6 +53,7 @@ sentences! {
     server_not_reached() = "Your server cannot be reached at the moment. Shown is what had arrived before.";
     answer_requests(who) = "To write back: waxwing contacts accept {who}   To hear nothing more: waxwing contacts block {who}";
     resembles(name, address) = "This name looks like that of {name} ({address}), who is your contact. It is somebody else.";
+    more_not_kept() = "They have written more than is kept of somebody who is not your contact (20 messages).";
     warning(about, warning) = "! {about}: {warning}";
     one_request() = "Somebody who is not in your contacts wrote to you: waxwing inbox --requests";
     many_requests(count) = "{count} people who are not in your contacts wrote to you: waxwing inbox --requests";

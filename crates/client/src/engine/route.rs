@@ -142,8 +142,14 @@ impl Engine {
             row.set_relation(RelationCode::Accepted);
         }
         row.asks_presence = !invited;
+        let mut gone = None;
+        if is_new && !invited {
+            row.asked_ms = self.now().as_millis();
+            gone = self.make_room_for_request(&mut tx, who).await?;
+        }
         self.put_contact(&mut tx, &row);
         tx.commit().await?;
+        self.tell_of_gone_request(gone);
         if invited {
             self.send_presence(who, "subscribed");
         }

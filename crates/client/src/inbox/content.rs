@@ -9,6 +9,7 @@ use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
 use super::judgement::Mark;
+use crate::conversations::Numbered;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::introduction;
@@ -132,7 +133,8 @@ impl Engine {
         }
         let (verified, unconfirmed) = (mark == Mark::Verified, mark == Mark::NewApp);
         let mut row = MessageRow { verified, unconfirmed, ..row };
-        self.put_new_message(tx, who, &mut row).await?;
+        let numbered = if contact.is_request() { Numbered::ByLast } else { Numbered::ByCounter };
+        self.put_new_message(tx, who, &mut row, numbered).await?;
         contact.unread_count = contact.unread_count.saturating_add(1);
         Ok(Some(row))
     }

@@ -14,6 +14,7 @@ use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
 
 use super::judgement::{Fate, Mark, Standing, judge};
+use crate::conversations::Numbered;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::event::Notice;
@@ -277,7 +278,7 @@ impl Engine {
                 // Whoever agrees without comparing reads them as of a new app.
                 let verified = mark == Mark::Verified;
                 let mut message = MessageRow { verified, unconfirmed: !verified, ..message };
-                self.put_new_message(&mut tx, &who, &mut message).await?;
+                self.put_new_message(&mut tx, &who, &mut message, Numbered::ByCounter).await?;
                 released.push(message);
             }
         }

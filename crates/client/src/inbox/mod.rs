@@ -6,6 +6,7 @@
 mod content;
 mod held;
 mod judgement;
+mod strangers;
 
 use crypto::omemo::{DecryptError, Delivery, Device, Legacy, Omemo2, Profile, ReplyDue, SessionSet};
 use store::Transaction;
@@ -144,6 +145,9 @@ impl Engine {
         };
         let (mut said, notices) = self.understand(&own, who, message, &opened);
         let witnesses = std::mem::take(&mut said.witnesses);
+        if standing == Standing::Stranger && !self.stranger_has_room(who, contact.as_ref(), &said, &sessions).await? {
+            return Ok(()); // nothing has happened: the transaction is forgotten, and the prekey is unspent
+        }
         let mut noted = Vec::new();
         // Strangers cannot make the program speak of them, nor keep things for them.
         if *who == own || contact.as_ref().is_some_and(ContactRow::is_accepted) {
@@ -259,12 +263,17 @@ impl Engine {
             true => self.put_received(&mut tx, who, &mut row, mark, message, said).await?,
             false => None,
         };
-        // An empty message of a stranger leaves no trace of them among the people.
         let keep = was_known || accepted_now || saved.is_some();
+        let mut gone = None;
+        if !was_known && keep && row.is_request() {
+            row.asked_ms = self.now().as_millis();
+            gone = self.make_room_for_request(&mut tx, who).await?;
+        }
         if keep {
             self.put_contact(&mut tx, &row);
         }
         tx.commit().await?;
+        self.tell_of_gone_request(gone);
         self.written_to.remove(who);
         if keep && !was_known && row.is_request() {
             let view = self.contact_view(&row).await?;

@@ -16,13 +16,15 @@ pub(crate) struct Ghost {
     sessions: SessionSet<Omemo2>,
     random: SeededRandom,
     count: u64,
+    /// The recipient's keys as they were fetched last.
+    bundle: Option<Bundle<Omemo2>>,
 }
 
 impl Ghost {
     pub(crate) fn new(world: &World, seed: u64) -> Self {
         let random = SeededRandom::new(seed);
         let now = u64::try_from(world.now().as_secs()).unwrap();
-        Self { device: Device::generate(now, &random), sessions: SessionSet::new(), random, count: 0 }
+        Self { device: Device::generate(now, &random), sessions: SessionSet::new(), random, count: 0, bundle: None }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -36,10 +38,13 @@ impl Ghost {
         let (own, to) = (BareJid::parse(from).unwrap(), BareJid::parse(to).unwrap());
         let recipient = world.device_ids(to.as_str())[0];
         if !self.sessions.is_ready(now) {
-            let item = world.server.nodes(to.as_str())["urn:xmpp:omemo:2:bundles"].last().unwrap().clone();
-            let bundle = BundleElement::parse(item.payload.as_ref().unwrap()).unwrap().1.into();
-            let bundle = Bundle::<Omemo2>::parse(&bundle).unwrap();
-            self.sessions.start(&self.device, &bundle, now, &self.random).unwrap();
+            if self.bundle.is_none() {
+                let item = world.server.nodes(to.as_str())["urn:xmpp:omemo:2:bundles"].last().unwrap().clone();
+                let bundle = BundleElement::parse(item.payload.as_ref().unwrap()).unwrap().1.into();
+                self.bundle = Some(Bundle::<Omemo2>::parse(&bundle).unwrap());
+            }
+            let bundle = self.bundle.as_ref().unwrap();
+            self.sessions.start(&self.device, bundle, now, &self.random).unwrap();
         }
         let sealer = Sealer { device: &self.device, now, random: &self.random };
         let target = Recipient { jid: &to, device: recipient, sessions: &mut self.sessions };
@@ -67,6 +72,11 @@ impl Ghost {
     /// Forgets its session: the next message is a key exchange again.
     pub(crate) fn begin_again(&mut self) {
         self.sessions = SessionSet::new();
+    }
+
+    /// Fetches the recipient's keys again before the next session.
+    pub(crate) fn fetch_again(&mut self) {
+        self.bundle = None;
     }
 
     /// Says something in the name of `from`, straight into the connection of a person.

@@ -15,6 +15,7 @@ mod own_devices;
 mod people;
 mod put_back;
 mod repair;
+mod strangers;
 mod trust;
 mod whose_words;
 

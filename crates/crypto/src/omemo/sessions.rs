@@ -134,6 +134,11 @@ impl<P: Profile> SessionSet<P> {
         self.current.as_ref().is_some_and(|session| !session.acknowledged)
     }
 
+    /// How many keys of skipped messages all sessions keep together.
+    pub fn skipped_key_count(&self) -> usize {
+        self.sessions().map(|session| session.ratchet.skipped.len()).sum()
+    }
+
     /// The identity that the current session is bound to.
     pub fn identity(&self) -> Option<&IdentityKey> {
         self.current.as_ref().map(|session| &session.peer)
