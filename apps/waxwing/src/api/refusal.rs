@@ -25,6 +25,8 @@ pub enum Kind {
     NoAccount,
     /// There is an account here already.
     AccountExists,
+    /// The command line cannot be read.
+    Usage,
     /// A link, an address or a name cannot be used.
     BadInput,
     /// Nobody, or more than one person, is meant.

@@ -2,22 +2,27 @@
 
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal as _, Write};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
+use super::quiet::{Shared, Watch};
 use crate::api::{Refusal, VERSION};
 use crate::terminal::qr;
 
 /// Where a command writes.
 pub struct Console {
     out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
+    err: Shared,
     json: bool,
     out_is_terminal: bool,
     err_is_terminal: bool,
     /// What a person answers who is not at this process's own terminal.
     answers: Option<Box<dyn BufRead + Send>>,
+    /// When such a person presses Ctrl-C.
+    interrupts: Option<Arc<Notify>>,
 }
 
 impl fmt::Debug for Console {
@@ -32,24 +37,60 @@ impl Console {
     pub fn of_process() -> Self {
         Self {
             out: Box::new(io::stdout()),
-            err: Box::new(io::stderr()),
+            err: Shared::new(Box::new(io::stderr())),
             json: false,
             out_is_terminal: io::stdout().is_terminal(),
             err_is_terminal: io::stderr().is_terminal(),
             answers: None,
+            interrupts: None,
         }
     }
 
     /// Other places, which are no terminals.
     #[must_use]
     pub fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self { out, err, json: false, out_is_terminal: false, err_is_terminal: false, answers: None }
+        let err = Shared::new(err);
+        Self { out, err, json: false, out_is_terminal: false, err_is_terminal: false, answers: None, interrupts: None }
     }
 
     /// A person elsewhere, who sees both and answers in lines.
     #[must_use]
     pub fn of_person(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, answers: Box<dyn BufRead + Send>) -> Self {
-        Self { out, err, json: false, out_is_terminal: true, err_is_terminal: true, answers: Some(answers) }
+        let (err, answers) = (Shared::new(err), Some(answers));
+        Self { out, err, json: false, out_is_terminal: true, err_is_terminal: true, answers, interrupts: None }
+    }
+
+    /// That person presses Ctrl-C whenever `interrupts` says so.
+    #[must_use]
+    pub fn interrupted_by(mut self, interrupts: Arc<Notify>) -> Self {
+        self.interrupts = Some(interrupts);
+        self
+    }
+
+    /// Ends when the user presses Ctrl-C, which from then on ends nothing by itself.
+    pub(crate) fn interrupted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let elsewhere = self.interrupts.clone();
+        async move {
+            match elsewhere {
+                Some(interrupts) => interrupts.notified().await,
+                None => {
+                    let _ = tokio::signal::ctrl_c().await;
+                }
+            }
+        }
+    }
+
+    /// Tells a person who looks at the screen that something is waited for, while it is.
+    pub(super) fn watch_silence(&self) -> Option<Watch> {
+        self.is_read_by_a_person().then(|| {
+            self.err.heard();
+            self.err.watch()
+        })
+    }
+
+    /// Whether silence is right: a bar moves, or what comes is not waited for.
+    pub(crate) fn set_at_ease(&self, at_ease: bool) {
+        self.err.set_at_ease(at_ease);
     }
 
     pub(crate) fn set_json(&mut self, json: bool) {
@@ -77,8 +118,14 @@ impl Console {
 
     /// Asks, and reads one line; nothing when there is none to be had.
     pub(crate) async fn ask(&mut self, question: &str) -> Option<String> {
-        let _ = write!(self.err, "{question}");
-        let _ = self.err.flush();
+        self.err.write(question);
+        self.err.set_at_ease(true);
+        let answer = self.read_line().await;
+        self.err.set_at_ease(false);
+        answer
+    }
+
+    async fn read_line(&mut self) -> Option<String> {
         if let Some(answers) = &mut self.answers {
             let mut line = String::new();
             return answers.read_line(&mut line).ok().filter(|read| *read > 0).map(|_| line.trim().to_owned());
@@ -95,6 +142,7 @@ impl Console {
         // Somebody who closes the pipe has read enough.
         let _ = self.out.write_all(text.as_bytes());
         let _ = self.out.flush();
+        self.err.heard();
     }
 
     /// Writes a line of a result for people; nothing with `--json`.
@@ -116,7 +164,7 @@ impl Console {
 
     /// Writes a line about what goes on; standard error, so that results stay clean.
     pub(crate) fn note(&mut self, text: &str) {
-        let _ = writeln!(self.err, "{}", text.trim_end());
+        self.err.write(&format!("{}\n", text.trim_end()));
     }
 
     /// Writes an object for programs; nothing without `--json`.

@@ -22,6 +22,8 @@ enum Delivery {
     Failed(Refusal),
     /// The person cannot be reached securely.
     NeedsInvite,
+    /// The user took it back.
+    Cancelled,
 }
 
 /// Asks for a message to be sent, waits for it, and tells how it went.
@@ -47,12 +49,53 @@ async fn deliver(
     let mut progress = Progress::new(context.console.shows_progress());
     let until = Instant::now() + context.wait;
     let mut odd = None;
-    let delivery = wait(session, &contact, &message, until, &mut progress, &mut odd).await;
+    let delivery = loop {
+        let interrupted = context.console.interrupted();
+        let may_ask = context.console.can_ask();
+        let delivery = tokio::select! {
+            delivery = wait(session, &contact, &message, until, &mut progress, &mut odd) => break delivery,
+            () = interrupted, if may_ask => {
+                progress.clear();
+                ask_what_now(context, session, &message).await
+            }
+        };
+        match delivery {
+            Ok(None) => {}
+            Ok(Some(delivery)) => break Ok(delivery),
+            Err(refusal) => break Err(refusal),
+        }
+    };
     progress.clear();
     if let Some(odd) = &odd {
         write::warn(context.console, odd);
     }
     Ok((contact, message, delivery?))
+}
+
+/// After Ctrl-C: what has been given to be sent is kept unless it is taken back. Nothing when it goes on.
+async fn ask_what_now(
+    context: &mut Context<'_>,
+    session: &mut Session,
+    message: &str,
+) -> Result<Option<Delivery>, Refusal> {
+    let question = results::ask_interrupted();
+    loop {
+        let again = context.console.interrupted();
+        let answer = tokio::select! {
+            answer = context.console.ask(&question) => answer.unwrap_or_else(|| "later".to_owned()),
+            // Whoever presses it twice wants to leave.
+            () = again => return Ok(Some(Delivery::Later)),
+        };
+        match answer.to_lowercase().as_str() {
+            "" | "g" | "go" | "go on" => return Ok(None),
+            "l" | "later" => return Ok(Some(Delivery::Later)),
+            "s" | "stop" => {
+                session.ask(&Request::Cancel { id: message.to_owned() }).await?;
+                return Ok(Some(Delivery::Cancelled));
+            }
+            _ => {}
+        }
+    }
 }
 
 async fn wait(
@@ -125,11 +168,13 @@ fn tell(context: &mut Context<'_>, contact: &str, message: &str, delivery: &Deli
         Delivery::Later => ("queued", Exit::NotYetSent),
         Delivery::Delayed(_) => ("waiting", Exit::NotYetSent),
         Delivery::NeedsInvite => ("needs_invite", Exit::NotSecure),
+        Delivery::Cancelled => ("cancelled", Exit::Failed),
         Delivery::Failed(refusal) => ("failed", Exit::from(refusal.kind)),
     };
     let mut object = json!({"kind": "message", "contact": contact, "message": message, "state": state});
     match delivery {
         Delivery::Sent => console.line(&results::sent()),
+        Delivery::Cancelled => console.line(&results::cancelled()),
         Delivery::Later => {
             console.line(&results::saved());
         }

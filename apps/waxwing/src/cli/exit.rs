@@ -29,7 +29,7 @@ pub enum Exit {
 impl From<Kind> for Exit {
     fn from(kind: Kind) -> Self {
         match kind {
-            Kind::BadInput | Kind::BadName | Kind::UnknownContact | Kind::NotInvited => Self::Usage,
+            Kind::Usage | Kind::BadInput | Kind::BadName | Kind::UnknownContact | Kind::NotInvited => Self::Usage,
             Kind::NotSecure => Self::NotSecure,
             Kind::NoAccount | Kind::SignInFailed => Self::NoAccount,
             Kind::Offline => Self::Offline,

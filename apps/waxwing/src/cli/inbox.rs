@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::arguments::Inbox;
 use super::session::Session;
-use super::{Context, Exit, notices, write};
+use super::{Context, Exit, next_step, notices, write};
 use crate::api::{Answer, Event, MessageView, Refusal, Request};
 use crate::terminal::progress::Progress;
 use crate::words::results;
@@ -132,7 +132,7 @@ async fn fetch_file(context: &mut Context<'_>, session: &mut Session, message: &
         Err(refusal) => {
             context.console.object(&json!({"kind": "file_failed", "message": message.id, "reason": &refusal}));
             if !context.console.is_json() {
-                context.console.note(&format!("    not here: {}", refusal.text));
+                context.console.note(&results::file_not_fetched(&refusal.text));
             }
             return Ok(false);
         }
@@ -179,10 +179,15 @@ async fn point_at_requests(context: &mut Context<'_>, session: &mut Session, inb
 async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -> Result<Exit, Refusal> {
     // What a fetch of ours has told already is told once.
     let mut fetched: BTreeSet<String> = BTreeSet::new();
+    let mut is_connected = next_step::status(session).await?.account == "online";
+    if !context.console.is_json() {
+        context.console.note(&if is_connected { results::listening() } else { results::listening_offline() });
+    }
+    context.console.set_at_ease(true);
     loop {
         let event = tokio::select! {
             event = session.event() => event,
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
+            () = context.console.interrupted() => return Ok(Exit::Ok),
         };
         let Some(event) = event else {
             session.reopen().await?;
@@ -214,7 +219,33 @@ async fn follow(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox)
             Event::Notice { notice, text, .. } if notice == "trouble" => context.console.note(&text),
             Event::Notice { .. } if !context.console.is_json() => notices::show(context.console, session).await,
             Event::Account { state, reason: Some(reason) } if state == "refused" => return Err(reason),
+            Event::Account { state, .. } => tell_connection(context, &state, &mut is_connected),
+            Event::MessageState { contact, state, reason, .. } => {
+                tell_state(context, &contact, &state, reason.as_ref())
+            }
             _ => {}
         }
+    }
+}
+
+/// The connection goes and comes.
+fn tell_connection(context: &mut Context<'_>, state: &str, is_connected: &mut bool) {
+    let is_so = state == "online";
+    if is_so != *is_connected && !context.console.is_json() {
+        context.console.note(&if is_so { results::connected_again() } else { results::connection_lost() });
+    }
+    *is_connected = is_so;
+}
+
+/// What becomes of messages that were written meanwhile, in this profile.
+fn tell_state(context: &mut Context<'_>, contact: &str, state: &str, reason: Option<&Refusal>) {
+    if context.console.is_json() {
+        return;
+    }
+    match (state, reason) {
+        ("sent", _) => context.console.line(&results::own_message_sent(contact)),
+        ("failed", Some(reason)) => context.console.line(&results::own_message_failed(contact, &reason.text)),
+        ("waiting", Some(reason)) => context.console.line(&results::own_message_waits(contact, &reason.text)),
+        _ => {}
     }
 }

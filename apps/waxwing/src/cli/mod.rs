@@ -22,6 +22,7 @@ mod next_step;
 mod notices;
 mod outbox;
 mod password;
+mod quiet;
 mod say;
 mod send;
 mod session;
@@ -96,9 +97,14 @@ impl Context<'_> {
 
 /// Runs a command line to its end and tells how it ended.
 pub async fn run(line: impl IntoIterator<Item = OsString>, console: &mut Console) -> Exit {
+    let line: Vec<OsString> = line.into_iter().collect();
+    let wants_json = line.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let arguments = match parse(line) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error, console),
+        Err(error) => {
+            console.set_json(wants_json);
+            return usage(&error, console);
+        }
     };
     console.set_json(arguments.json);
     match act(arguments, console).await {
@@ -118,7 +124,7 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Argument
 /// Help and versions are results; everything else is a mistake in the command line.
 fn usage(error: &clap::Error, console: &mut Console) -> Exit {
     if error.use_stderr() {
-        console.note(&error.render().to_string());
+        console.refuse(&Refusal::new(Kind::Usage, error.render().to_string().trim_end()));
         return Exit::Usage;
     }
     console.print(&error.render().to_string());
@@ -144,6 +150,7 @@ async fn act(arguments: Arguments, console: &mut Console) -> Result<Exit, Refusa
         .ok_or_else(|| Refusal::new(Kind::Disk, refusals::no_home()))?;
     let settings = Settings::load(home.settings())?;
     let wait = wait.or(settings.wait).map_or(WAIT, Duration::from_secs);
+    let _watch = console.watch_silence();
     let mut context = Context { home, settings, wait, console, notices: Vec::new() };
     let done = act_on(&mut context, verb).await;
     for notice in &context.notices {

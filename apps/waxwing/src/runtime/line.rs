@@ -9,7 +9,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use client::output::{ConnectFailure, ConnectPlan, Endpoint};
 use net::connection::Connection;
 use net::dial::Link;
-use net::tls::ClientTls;
+use net::tls::{ClientTls, TlsError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, WriteHalf};
 use tokio::sync::mpsc;
 use xmpp::stream::{TlsFacts, Transport};
@@ -104,7 +104,10 @@ async fn run<R: Future<Output = bool>>(
     loop {
         connection = match carry(connection, &mut orders, &report).await {
             Carried::StartTls(connection) => {
-                let (secured, facts) = secure(connection, &tls, plan).await?;
+                let (secured, facts) = match secure(connection, &tls, plan).await {
+                    Ok(secured) => secured,
+                    Err(last) => return Some(last),
+                };
                 if !report(Report::Secured(facts)).await {
                     return None;
                 }
@@ -119,9 +122,13 @@ async fn run<R: Future<Output = bool>>(
     }
 }
 
-/// Secures a connection. A server that is not the right one is as good as none.
-async fn secure(connection: Connection, tls: &ClientTls, plan: &ConnectPlan) -> Option<(Connection, TlsFacts)> {
-    connection.start_tls(tls, &plan.domain, None, 0).await.ok()
+/// Secures a connection, or tells why that cannot be done.
+async fn secure(connection: Connection, tls: &ClientTls, plan: &ConnectPlan) -> Result<(Connection, TlsFacts), Report> {
+    connection.start_tls(tls, &plan.domain, None, 0).await.map_err(|error| match error {
+        TlsError::Certificate(_) => Report::Failed(ConnectFailure::NotTrusted),
+        TlsError::NothingInCommon => Report::Failed(ConnectFailure::Tls),
+        _ => Report::Lost,
+    })
 }
 
 enum Carried {

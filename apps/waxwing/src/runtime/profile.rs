@@ -17,6 +17,7 @@ use store::{Continuity, Store, StoreError};
 
 use super::Home;
 use crate::api::{Kind, Refusal};
+use crate::words::refusals;
 
 /// Why a profile cannot be opened.
 #[derive(Debug)]
@@ -28,6 +29,13 @@ pub enum OpenError {
     Store(PathBuf, StoreError),
     /// What is in the database.
     Engine(PathBuf, EngineError),
+    /// There is no data, and the key file has been used with data before.
+    DataMissing {
+        /// The directory without data.
+        data: PathBuf,
+        /// The key file.
+        key_file: PathBuf,
+    },
 }
 
 impl fmt::Display for OpenError {
@@ -39,7 +47,10 @@ impl fmt::Display for OpenError {
             Self::Store(path, error) => {
                 write!(f, "{}: {}. {}", path.display(), error.what_happened(), error.what_to_do())
             }
-            Self::Engine(path, error) => write!(f, "{}: {error}.", path.display()),
+            Self::Engine(path, error) => f.write_str(&refusals::profile_unreadable(path.display(), error)),
+            Self::DataMissing { data, key_file } => {
+                f.write_str(&refusals::profile_data_missing(data.display(), key_file.display()))
+            }
         }
     }
 }
@@ -76,6 +87,18 @@ impl Generation {
     }
 }
 
+/// Refuses to begin anew beside a key file that has opened data before: that data is elsewhere, most often on a volume that
+/// is not mounted. A new profile would hide it, and its keys would be those of a stranger.
+fn refuse_if_used(home: &Home) -> Result<(), OpenError> {
+    match keys::read(&home.key_file(), home.data()) {
+        Ok(file) if file.generation > 0 => {
+            Err(OpenError::DataMissing { data: home.data().to_path_buf(), key_file: home.key_file() })
+        }
+        Ok(_) | Err(KeysError::Missing) => Ok(()),
+        Err(error) => Err(OpenError::Keys(home.key_file(), error)),
+    }
+}
+
 /// Opens a profile, and makes it first where there is none.
 pub(super) async fn open(home: &Home) -> Result<Profile, OpenError> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -85,6 +108,7 @@ pub(super) async fn open(home: &Home) -> Result<Profile, OpenError> {
     let backend = SqliteBackend::open(&home.database()).map_err(|error| at_store(error.into()))?;
     let rows = backend.scan(KeyRange::all(), 1).await.map_err(|error| at_store(error.into()))?;
     let mut file = if rows.is_empty() {
+        refuse_if_used(home)?;
         let make = || Ok(KeyFile::new(Slot::plain(&MasterKey::generate(&*random)), &*random));
         keys::read_or_create(&home.key_file(), home.data(), make).map_err(at_keys)?
     } else {

@@ -7,6 +7,12 @@ sentences! {
     profile_unusable(directory, reason) =
         "Your profile cannot be opened at {directory}: {reason}. Check that this directory can be written to, or choose \
          another with --home DIR.";
+    profile_unreadable(file, reason) =
+        "Your profile in {file} cannot be opened: {reason}. If a newer waxwing was used with it before, update this one.";
+    profile_data_missing(directory, key_file) =
+        "{directory} holds no messages, but the key file {key_file} has opened some before. Nothing was changed. Is a disk not \
+         mounted? Mount it, or put the directory back from a backup. To begin with an empty profile, move the key file away: mv \
+         {key_file} {key_file}.old";
     profile_in_use() =
         "Another waxwing is using this profile and does not answer. End it (a waxwing that runs in another terminal?), then \
          try again.";

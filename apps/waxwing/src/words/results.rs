@@ -49,6 +49,16 @@ sentences! {
     nothing_new() = "Nothing new.";
     no_messages() = "No messages yet.";
     file_saved(path) = "    saved as {path}";
+    listening() = "Connected. New messages appear here; Ctrl-C ends it.";
+    listening_offline() = "Not connected yet. New messages appear here once it is; Ctrl-C ends it.";
+    connected_again() = "Connected.";
+    connection_lost() = "The connection to your server is gone. It is tried again by itself.";
+    own_message_sent(name) = "Your message to {name} is with your server.";
+    own_message_failed(name, why) = "Your message to {name} was not sent. {why}";
+    own_message_waits(name, why) = "Your message to {name} is waiting. {why}";
+    file_not_fetched(why) = "    not here: {why}";
+    waiting() = "Waiting for your server ...";
+    still_waiting() = "Still waiting for your server. Ctrl-C ends it.";
     late_file_saved(path) = "    a file that could not be fetched before is here now: {path}";
     server_not_reached() = "Your server cannot be reached at the moment. Shown is what had arrived before.";
     answer_requests(who) = "To write back: waxwing contacts accept {who}   To hear nothing more: waxwing contacts block {who}";
@@ -135,6 +145,8 @@ sentences! {
     ask_new_password() = "New password: ";
     ask_password_again() = "The same once more: ";
     ask_name() = "Which user name would you like? It is the part of your address in front of the @: ";
+    ask_interrupted() =
+        "\nStop sending? It has not arrived at your server yet. [stop: take it back, later: send it another time, go on] ";
     ask_delete() =
         "This deletes your account on its server and all conversations on this machine, and cannot be undone. Type yes to go \
          on: ";

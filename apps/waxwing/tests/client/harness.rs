@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use tokio::sync::Notify;
 use waxwing::cli::{self, Console, Exit};
 use waxwingd::{Server, Settings};
 
@@ -104,6 +105,28 @@ impl Person {
         let mut console =
             Console::of_person(Box::new(out.clone()), Box::new(err.clone()), Box::new(answers.as_bytes()));
         let exit = cli::run(words, &mut console).await;
+        Ran { exit, out: out.text(), err: err.text() }
+    }
+
+    /// Runs a command at a terminal, where a person presses Ctrl-C as soon as `is_time` says so of what they see.
+    pub(crate) async fn interrupted(&self, line: &[&str], answers: &'static str, is_time: fn(&str) -> bool) -> Ran {
+        let words: Vec<_> = ["waxwing", "--home", self.home_text()].iter().chain(line).map(Into::into).collect();
+        let (out, err, interrupts) = (Caught::default(), Caught::default(), Arc::new(Notify::new()));
+        let mut console =
+            Console::of_person(Box::new(out.clone()), Box::new(err.clone()), Box::new(answers.as_bytes()))
+                .interrupted_by(Arc::clone(&interrupts));
+        let seen = [out.clone(), err.clone()];
+        let press = async {
+            while !is_time(&seen.each_ref().map(Caught::text).concat()) {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            interrupts.notify_one();
+            std::future::pending().await
+        };
+        let exit = tokio::select! {
+            exit = cli::run(words, &mut console) => exit,
+            exit = press => exit,
+        };
         Ran { exit, out: out.text(), err: err.text() }
     }
 

@@ -6,7 +6,9 @@ mod own_devices;
 
 mod conversation;
 mod demo;
+mod diagnoses;
 mod endings;
 mod links;
 mod processes;
+mod terminal;
 mod way;

@@ -58,8 +58,42 @@ impl Engine {
             return Err(CommandError::Offline);
         }
         let request = self.new_request();
-        self.ask("set", None, Request::Cancel.to_element(), Question::Unregister { request });
+        self.ask_unregister(request);
         Ok(Reply::Accepted(request))
+    }
+
+    fn ask_unregister(&mut self, request: RequestId) {
+        self.ask("set", None, Request::Cancel.to_element(), Question::Unregister { request });
+    }
+
+    /// The connection broke before the server said whether the account is gone: the next sign-in tells.
+    pub(crate) fn unregister_lost(&mut self, request: RequestId) {
+        if let Some(account) = &mut self.account {
+            account.unregistering = Some(request);
+        }
+    }
+
+    /// The server still lets the account in, so it had not been asked yet.
+    pub(crate) fn unregister_again(&mut self) {
+        if let Some(request) = self.account.as_mut().and_then(|account| account.unregistering.take()) {
+            self.ask_unregister(request);
+        }
+    }
+
+    /// The server does not let the account in any more that was to be closed. `true` when that was so.
+    pub(crate) async fn unregister_shown_by_refusal(&mut self) -> Result<bool, EngineError> {
+        let request = self.account.as_mut().and_then(|account| account.unregistering.take());
+        let Some(request) = request else { return Ok(false) };
+        self.account_gone(request).await?;
+        Ok(true)
+    }
+
+    async fn account_gone(&mut self, request: RequestId) -> Result<(), EngineError> {
+        self.disconnect();
+        self.forget_account().await?;
+        self.set_account_state(AccountState::None);
+        self.done(request, Ok(Outcome::AccountDeleted));
+        Ok(())
     }
 
     pub(crate) async fn unregister_answer(&mut self, request: RequestId, answer: &Answer) -> Result<(), EngineError> {
@@ -67,11 +101,7 @@ impl Engine {
             self.done(request, Err(failure));
             return Ok(());
         }
-        self.disconnect();
-        self.forget_account().await?;
-        self.set_account_state(AccountState::None);
-        self.done(request, Ok(Outcome::AccountDeleted));
-        Ok(())
+        self.account_gone(request).await
     }
 
     /// Deletes everything that is known about the account and its contacts.

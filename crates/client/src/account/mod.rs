@@ -13,7 +13,7 @@ use xmpp::stream::c2s::Purpose;
 
 pub(crate) use registration::Registering;
 
-use crate::command::Reply;
+use crate::command::{Reply, RequestId};
 use crate::engine::{Engine, Origin};
 use crate::error::{CommandError, EngineError, Failure};
 use crate::event::AccountState;
@@ -26,6 +26,8 @@ pub(crate) struct Account {
     pub(crate) row: AccountRow,
     /// The connection under way tries the password that a change may or may not have set.
     trying_next_password: bool,
+    /// The command that waits for the end of the account, when the connection broke before the server answered it.
+    unregistering: Option<RequestId>,
     /// Another way to sign in that is being tried: it replaces `row` once it has proved to work.
     trial: Option<Trial>,
     /// Whether the row is in the store. An account that exists elsewhere is not before it has let this device in.
@@ -42,7 +44,7 @@ struct Trial {
 impl Account {
     pub(crate) fn new(row: AccountRow) -> Result<Self, EngineError> {
         let jid = BareJid::parse(&row.address).map_err(|_| EngineError::BadRow)?;
-        Ok(Self { jid, row, trying_next_password: false, trial: None, stored: true })
+        Ok(Self { jid, row, trying_next_password: false, unregistering: None, trial: None, stored: true })
     }
 
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {

@@ -262,7 +262,9 @@ impl Engine {
     }
 
     pub(super) async fn connect_failed(&mut self, reason: ConnectFailure) -> Result<(), EngineError> {
-        if !matches!(self.connection.state, State::Dialling) {
+        // A server may also fail to prove itself when TLS starts on a connection that is open.
+        let is_starting = matches!(&self.connection.state, State::Up(live) if live.session.is_none());
+        if !is_starting && !matches!(self.connection.state, State::Dialling) {
             return Ok(());
         }
         match reason {
@@ -444,6 +446,7 @@ impl Engine {
                 self.pause();
                 return Ok(());
             }
+            LoginError::Refused { .. } if self.unregister_shown_by_refusal().await? => return Ok(()),
             LoginError::Refused { .. } => self.refused_password(),
             _ => Failure::ServerNotProved,
         };

@@ -21,6 +21,7 @@ impl Engine {
         self.resend_outbox().await?;
         self.ask_server_features();
         self.ask_address();
+        self.unregister_again();
         self.finish_sign_in().await
     }
 
@@ -162,7 +163,8 @@ impl Engine {
     pub(crate) fn question_lost(&mut self, question: Question) {
         let failure = crate::error::Failure::Disconnected;
         match question {
-            Question::Password { request } | Question::Unregister { request } | Question::Invite { request } => {
+            Question::Unregister { request } => self.unregister_lost(request),
+            Question::Password { request } | Question::Invite { request } => {
                 self.done(request, Err(failure));
             }
             Question::UploadSlot { contact, message } => self.transfers.slot_lost(&contact, &message),
