@@ -145,7 +145,7 @@ pub struct Join {
 /// `login`
 #[derive(Debug, Args)]
 pub struct Login {
-    /// Your address (you@example.org)
+    /// Your address (you@example.org), or a link that names it
     pub address: String,
     /// A file whose first line is the password; otherwise you are asked
     #[arg(long, value_name = "FILE")]

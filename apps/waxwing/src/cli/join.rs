@@ -31,14 +31,13 @@ pub(super) async fn run(context: &mut Context<'_>, join: Join) -> Result<Exit, R
 async fn open_account(context: &mut Context<'_>, link: &str, name: Option<String>) -> Result<Answer, Refusal> {
     let can_ask = context.console.can_ask() && !context.console.is_json();
     let mut name = name;
-    if name.is_none() && can_ask && link::leaves_name_open(link) {
-        name = ask_name(context).await;
-    }
     loop {
         let request = Request::Join { link: link.to_owned(), name: name.clone() };
         match sign_in(context, &request).await {
             Err(refusal) if refusal.kind == Kind::BadName && can_ask => {
-                context.console.note(&refusal.text);
+                if name.is_some() {
+                    context.console.note(&refusal.text);
+                }
                 name = Some(ask_name(context).await.ok_or(refusal)?);
             }
             answer => return answer,

@@ -1,6 +1,7 @@
 //! Links as people paste them, before the engine looks at them.
 
-use xep::uri::{Action, Link};
+use xep::encoding::base64url;
+use xep::uri::{Action, Endpoint, Link};
 
 use super::Context;
 use crate::api::Refusal;
@@ -16,11 +17,20 @@ pub(super) fn opens_account(link: &str) -> bool {
     Link::parse(link).is_ok_and(|link| link.action == Action::Register || link.ibr)
 }
 
-/// Whether it opens an account under a name of one's own choice.
-pub(super) fn leaves_name_open(link: &str) -> bool {
-    Link::parse(link).is_ok_and(|link| match link.action {
-        Action::Register => link.address.localpart().is_none(),
-        _ => link.ibr,
+/// The account that a link names, for signing in, and where and how to know its server.
+pub(super) struct Named {
+    pub(super) address: String,
+    pub(super) at: Vec<String>,
+    pub(super) pin: Option<String>,
+}
+
+/// Reads a link that names an account, as a server's page shows it beside the password.
+pub(super) fn named(link: &str) -> Option<Named> {
+    let link = Link::parse(link).ok().filter(|link| link.address.localpart().is_some())?;
+    Some(Named {
+        address: link.address.bare().as_str().to_owned(),
+        at: link.at.iter().map(Endpoint::to_text).collect(),
+        pin: link.pin.map(|pin| base64url(&pin)),
     })
 }
 

@@ -17,7 +17,14 @@ pub(super) async fn run(context: &mut Context<'_>, login: Login) -> Result<Exit,
     let ca_file = ca_file.map_err(|error| Refusal::new(Kind::BadInput, refusals::ca_file_unusable(error)))?;
     let password =
         password::of_file_or_prompt(context.console, login.password_file.as_deref(), &results::ask_password()).await?;
-    let Login { address, host: at, pin, danger_no_binding, .. } = login;
+    let Login { mut address, host: mut at, mut pin, danger_no_binding, .. } = login;
+    if let Some(named) = link::named(&address) {
+        address = named.address;
+        if at.is_empty() {
+            at = named.at;
+        }
+        pin = pin.or(named.pin.filter(|_| ca_file.is_none()));
+    }
     let request = Request::Login { address, password, at, pin, ca_file, danger_no_binding };
     let mut session = Session::open(&context.home).await?;
     let signed_in = join::sign_in_over(context.wait, &mut session, &request).await;

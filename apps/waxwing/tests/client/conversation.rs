@@ -213,7 +213,7 @@ async fn a_file_for_which_there_is_no_room_is_failed_until_there_is() {
     for _ in 0..2 {
         let ran = alice.run(&["inbox"]).await;
         assert_eq!(ran.exit, Exit::Failed, "{ran:?}");
-        assert!(ran.err.contains("cannot be saved here") && !ran.out.contains("saved as"), "{ran:?}");
+        assert!(ran.err.contains("could not be saved") && !ran.out.contains("saved as"), "{ran:?}");
     }
     let history = alice.run(&["history", "bob"]).await;
     assert!(history.out.contains("Not here: "), "{history:?}");

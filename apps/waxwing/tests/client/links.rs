@@ -111,3 +111,20 @@ async fn a_server_that_is_open_opens_an_account_by_its_name() {
         server.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_names_an_account_is_enough_to_sign_in() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let file = alice.home.0.join("password");
+    std::fs::write(&file, "a walnut lantern on a hill\n").expect("written");
+    let file = file.to_str().expect("text");
+    assert_eq!(alice.run(&["account", "password", "--password-file", file]).await.exit, Exit::Ok);
+    let invitation = Link::parse(&server.invite().await.expect("an invitation").link).expect("a link");
+    let mut link = Link::new(Jid::parse("alice@north.example").expect("an address"), Action::Identify);
+    (link.pin, link.at) = (invitation.pin, invitation.at);
+    let line = ["login", &link.to_text().expect("short enough"), "--password-file", file];
+    let ran = Person::new().run(&line).await;
+    assert!(ran.exit == Exit::Ok && ran.out.starts_with("You are signed in as alice@north.example."), "{ran:?}");
+    server.stop().await;
+}
