@@ -203,3 +203,30 @@ fn a_store_of_a_newer_version_is_refused_in_words() {
     assert_eq!(refused.what_to_do(), "Update this program, or use another data directory.");
     assert_eq!(disk.rows.raw_rows(), before);
 }
+
+/// First light kept the month in which an account was last used. It goes with the first start, not with the next write.
+#[test]
+fn accounts_lose_the_month_of_their_last_use() {
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct OldAccount {
+        #[prost(string, tag = "1")]
+        jid: String,
+        #[prost(uint32, tag = "3")]
+        created_month: u32,
+        #[prost(uint32, tag = "4")]
+        used_month: u32,
+    }
+    let copy = Copy::of("broker");
+    let store = broker_store(&copy.open());
+    let accounts = || {
+        let mut accounts: Vec<OldAccount> = rows(&store, tables::ACCOUNTS, "accounts");
+        accounts.sort_by(|a, b| a.jid.cmp(&b.jid));
+        accounts
+    };
+    let before = accounts();
+    assert!(!before.is_empty() && before.iter().all(|account| account.used_month > 0));
+    block_on(broker::migrate(&store)).expect("it is migrated");
+    let after = accounts();
+    let without = before.into_iter().map(|account| OldAccount { used_month: 0, ..account });
+    assert_eq!(after, without.collect::<Vec<_>>(), "everything else stays");
+}

@@ -11,8 +11,10 @@ use crate::pep::items;
 use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, NodeRow, PEP_NODES, PepUsageRow};
 
 /// What has changed since first light, which is number 1.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 2, name: "items of personal services have their order in rows", run: order_items }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 2, name: "items of personal services have their order in rows", run: order_items },
+    Migration { number: 3, name: "accounts keep no month of last use", run: forget_use },
+];
 
 /// Brings a store to the shape that this version knows. Call it before [`crate::Broker::new`], and before reading anything.
 ///
@@ -42,6 +44,18 @@ fn order_items<'a>(migrating: &'a mut Migrating<'_>) -> BoxFuture<'a, Result<(),
                 }
             }
             items::adopt_whole(migrating.transaction(), &account, whole);
+        }
+        Ok(())
+    })
+}
+
+/// Accounts had the month in which they were last used. A field that is not known any more goes when a row is written.
+fn forget_use<'a>(migrating: &'a mut Migrating<'_>) -> BoxFuture<'a, Result<(), StoreError>> {
+    Box::pin(async move {
+        let store = migrating.store().clone();
+        for (_, value) in store.list(ACCOUNTS, ACCOUNTS_OWNER).await? {
+            let account = AccountRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+            migrating.transaction().put(&ACCOUNTS.row(ACCOUNTS_OWNER, account.jid.as_bytes()), account.encode_to_vec());
         }
         Ok(())
     })

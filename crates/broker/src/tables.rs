@@ -69,9 +69,7 @@ pub struct AccountRow {
     /// Months since January 1970 in which the account was made; no finer on purpose.
     #[prost(uint32, tag = "3")]
     pub created_month: u32,
-    /// Months since January 1970 in which the account was last used.
-    #[prost(uint32, tag = "4")]
-    pub used_month: u32,
+    // 4 was the month of the last use, which is nobody's business
     /// The account was closed: nobody signs in, and the name is never given out again.
     #[prost(bool, tag = "5")]
     pub closed: bool,
@@ -196,6 +194,9 @@ pub struct InviteRow {
     /// The invitation is to the inviter's contact list, and only besides to an account.
     #[prost(bool, tag = "7")]
     pub is_contact: bool,
+    /// How often it was told that a name is taken.
+    #[prost(uint32, tag = "8")]
+    pub questions: u32,
 }
 
 /// An invitation of the operator that somebody has used.

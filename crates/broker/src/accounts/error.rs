@@ -48,6 +48,8 @@ pub enum AccountError {
     InvalidToken,
     /// The invitation is for another name.
     OtherName,
+    /// The invitation was told often enough that a name is taken: it is not for finding out who has an account.
+    TooManyNames,
     /// One needs an invitation here.
     InvitationNeeded,
     /// Too many ask for new passwords at this moment.
@@ -72,6 +74,9 @@ impl AccountError {
             Self::NotFound => "There is no such account.",
             Self::InvalidToken => "The provided token is invalid or expired",
             Self::OtherName => "This invitation is for another name.",
+            Self::TooManyNames => {
+                "Too many names were tried with this invitation, so it is no longer good. Ask for a new one."
+            }
             Self::InvitationNeeded => "One needs an invitation to register here.",
             Self::Busy => "Too many people are setting passwords here at this moment. Try again in a minute.",
             Self::Store(_) => "The server cannot save this now. Try again later.",
@@ -106,6 +111,7 @@ impl From<&AccountError> for StanzaError {
             AccountError::NotFound | AccountError::InvalidToken => Condition::ItemNotFound,
             AccountError::OtherName | AccountError::InvitationNeeded => Condition::NotAllowed,
             AccountError::Busy => Condition::ResourceConstraint,
+            AccountError::TooManyNames => Condition::PolicyViolation,
             AccountError::Store(_) => Condition::InternalServerError,
         };
         Self::new(condition).with_text(error.words())

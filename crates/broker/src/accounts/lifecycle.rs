@@ -56,12 +56,10 @@ async fn create_at(
     token: Option<&str>,
 ) -> Result<BareJid, AccountError> {
     // looked at before the slow part, so that asking for names costs nothing but a look
-    if !names::is_free(core, &address, token).await? {
-        return Err(AccountError::NameTaken);
-    }
-    if let Some(token) = token {
-        // a token that does not fit is found out before the slow part too; this transaction is not committed
-        invites::redeem_for(core, &mut core.store.transaction(), &address, token).await?;
+    match token {
+        Some(token) => invites::check_name(core, &address, token).await?,
+        None if names::is_free(core, &address, None).await? => {}
+        None => return Err(AccountError::NameTaken),
     }
     let verifiers = password::verifiers(core, &address, password).await?;
     loop {
@@ -70,12 +68,10 @@ async fn create_at(
         if !names::expect_free(core, &mut transaction, &address, token).await? {
             return Err(AccountError::NameTaken);
         }
-        let month = month_of(core.env.now());
         let row = AccountRow {
             jid: address.as_str().to_owned(),
             verifiers: verifiers.clone(),
-            created_month: month,
-            used_month: month,
+            created_month: month_of(core.env.now()),
             closed: false,
             leaving: false,
         };

@@ -24,7 +24,7 @@ use xmpp::time::Timestamp;
 pub use commands::{command_items, handle};
 pub(crate) use link::{account_uri, uri};
 pub use operator::{Listed, RevokeError, list, open_of_operator, revoke, show};
-pub(crate) use redeem::{connect, redeem_for, remove_of, reservation};
+pub(crate) use redeem::{check_name, connect, redeem_for, remove_of, reservation};
 pub use redeem::{lookup, redeem_subscription};
 pub(crate) use told::tell_inviter;
 
@@ -174,6 +174,7 @@ async fn try_create(core: &Core, spec: &Spec) -> Result<Invite, InviteError> {
         subscribes: spec.subscribes,
         expires_at: expires_at.as_millis(),
         is_contact: spec.is_contact,
+        questions: 0,
     };
     let invite = operator::show(core, &row).ok_or(InviteError::TooLong)?;
     transaction.put(&INVITES.row(INVITES_OWNER, token.as_bytes()), row.encode_to_vec());

@@ -6,9 +6,12 @@ use xmpp::jid::BareJid;
 
 use super::operator;
 use crate::Core;
-use crate::accounts::AccountError;
+use crate::accounts::{AccountError, names};
 use crate::roster::{self, Change};
 use crate::tables::{INVITES, INVITES_OWNER, InviteRow, RESERVED, RESERVED_OWNER, ReservedRow, RosterRow};
+
+/// How often an invitation is told that a name is taken.
+const QUESTIONS_MAX: u32 = 20;
 
 /// Longest token that is looked up, in bytes.
 const TOKEN_MAX: usize = 64;
@@ -57,6 +60,39 @@ pub(crate) async fn redeem_for(
     transaction.delete(&key);
     operator::note_use(transaction, address, &invite);
     Ok(invite)
+}
+
+/// Asks with an invitation whether a name is free for a new account; the answer no is counted. An invitation that is for
+/// one person does not find out who has an account: it answers a few times, and is worth nothing then.
+///
+/// # Errors
+///
+/// [`AccountError::InvalidToken`], [`AccountError::OtherName`], [`AccountError::NameTaken`] or
+/// [`AccountError::TooManyNames`].
+pub(crate) async fn check_name(core: &Core, address: &BareJid, token: &str) -> Result<(), AccountError> {
+    // one after the other, or several at once would be told for one question
+    let _turn = core.turns.take(INVITES, token.get(..TOKEN_MAX).unwrap_or(token)).await;
+    loop {
+        // not committed: it only says whether the token fits
+        let invite = redeem_for(core, &mut core.store.transaction(), address, token).await?;
+        if invite.questions >= QUESTIONS_MAX {
+            return Err(AccountError::TooManyNames);
+        }
+        if names::is_free(core, address, Some(token)).await? {
+            return Ok(());
+        }
+        let Some((value, mut invite)) = read(core, token).await? else { return Err(AccountError::InvalidToken) };
+        invite.questions += 1;
+        let key = INVITES.row(INVITES_OWNER, token.as_bytes());
+        let mut transaction = core.store.transaction();
+        transaction.expect(&key, Some(&value));
+        transaction.put(&key, invite.encode_to_vec());
+        match transaction.commit().await {
+            Ok(()) => return Err(AccountError::NameTaken),
+            Err(StoreError::Conflict) => {} // another process was faster
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Uses an invitation up for somebody who asks to see the inviter's presence. Says whether it was good: the contact is

@@ -301,3 +301,28 @@ fn the_operators_list_ends_with_the_invitations() {
     run(forget_expired(&core)).expect("forgotten");
     assert_eq!(run(list(&core)), Ok(Vec::new()));
 }
+
+/// An invitation is for one person, and not for finding out who has an account.
+#[test]
+fn x19_one_invitation_asks_for_twenty_names() {
+    let mut world = world();
+    world.register("romeo@north.example");
+    let token = run(create(world.broker(NORTH), &Spec::default())).expect("an invitation").token;
+    let other = run(create(world.broker(NORTH), &Spec::default())).expect("an invitation").token;
+    let core = world.broker(NORTH).core().clone();
+    let asked = |name: &str, token: &str| run(accounts::create(&core, name, PASSWORD, Some(token)));
+    for n in 0..20 {
+        assert_eq!(asked("romeo", &token), Err(accounts::AccountError::NameTaken), "question {n}");
+        assert_eq!(asked("ro meo", &token), Err(accounts::AccountError::InvalidName), "which asks for nothing");
+    }
+    for name in ["romeo", "mercutio"] {
+        assert_eq!(asked(name, &token), Err(accounts::AccountError::TooManyNames), "it no longer tells");
+    }
+    world.crash(NORTH);
+    let core = world.broker(NORTH).core().clone();
+    let after = run(accounts::create(&core, "mercutio", PASSWORD, Some(&token)));
+    assert_eq!(after, Err(accounts::AccountError::TooManyNames), "nor after a restart");
+    assert!(run(accounts::create(&core, "mercutio", PASSWORD, Some(&other))).is_ok(), "others are as good as before");
+    let used = run(accounts::create(&core, "romeo", PASSWORD, Some(&other)));
+    assert_eq!(used, Err(accounts::AccountError::InvalidToken), "whoever has used it up learns nothing");
+}

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message;
 use xmpp::sasl::{Hash, SaslCondition, ScramVerifier, VerifierKeys};
 use xmpp::stanza::{Condition, StanzaError};
 use xmpp::stream::StreamCondition;
@@ -15,7 +14,7 @@ use crate::accounts::PreAuth;
 use crate::mailbox::{Bounds, Mailbox, Notice};
 use crate::registry::SessionHandle;
 use crate::settle::{Sender, Unsettled};
-use crate::tables::{ACCOUNTS, ACCOUNTS_OWNER, AccountRow, VerifierRow};
+use crate::tables::{AccountRow, VerifierRow};
 
 /// The longest that a login is delayed after failures; a connection has 30 s for all of it.
 const DELAY_MAX: Duration = Duration::from_secs(10);
@@ -122,8 +121,6 @@ impl ClientSession {
         if let Phase::Login(login) = &mut self.phase {
             login.account = Some(account.as_str().into());
         }
-        // activity is noted by the month, and a login does not fail because it could not be
-        let _ = note_use(&self.core, account.as_str()).await;
     }
 
     /// Tells whether the account is still there, with the password that was shown: between the login and the resource it
@@ -236,23 +233,7 @@ impl VerifierRow {
     }
 }
 
-/// Writes the month of the last use, when it is another one than before.
-async fn note_use(core: &crate::Core, account: &str) -> Result<(), store::StoreError> {
-    let key = ACCOUNTS.row(ACCOUNTS_OWNER, account.as_bytes());
-    let Some(value) = core.store.get(&key).await? else { return Ok(()) };
-    let mut row = AccountRow::decode(value.as_slice()).map_err(|_| store::StoreError::Altered)?;
-    let month = month_of(core.env.now());
-    if row.used_month == month {
-        return Ok(());
-    }
-    row.used_month = month;
-    let mut transaction = core.store.transaction();
-    transaction.expect(&key, Some(&value));
-    transaction.put(&key, row.encode_to_vec());
-    transaction.commit().await
-}
-
-/// Counts months of 30.44 days since 1970: enough to tell what has long been unused, and no finer on purpose.
+/// Counts months of 30.44 days since 1970: enough to tell old accounts from new ones, and no finer on purpose.
 #[must_use]
 pub fn month_of(at: Timestamp) -> u32 {
     u32::try_from(at.as_secs() / 2_629_746).unwrap_or(0)

@@ -311,6 +311,8 @@ fn registration_failure(step: Step, error: &StanzaError) -> Failure {
         (Step::Register, Condition::NotAcceptable | Condition::JidMalformed | Condition::BadRequest) => {
             Failure::NameRefused
         }
+        // an invitation with which too many names were tried is worth nothing any more
+        (Step::Register, Condition::PolicyViolation) => Failure::InviteInvalid,
         (Step::Token, Condition::ItemNotFound | Condition::NotAcceptable | Condition::BadRequest) => {
             Failure::InviteInvalid
         }
