@@ -3,10 +3,12 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use store::{Store, StoreError};
+use store::{ClockGuard, ClockReading, ClockVerdict, Store, StoreError};
 use xmpp::jid::{BareJid, Jid};
 use xmpp::stream::c2s::ResponderConfig;
+use xmpp::time::Timestamp;
 use xmpp::xml::Element;
 
 use crate::allowance::Allowances;
@@ -32,6 +34,10 @@ pub struct Core {
     pub store: Store,
     /// The clock and the random source.
     pub env: Environment,
+    /// What is thought of the wall clock.
+    clock: ClockGuard,
+    /// Names this run, where the machine names none.
+    run: [u8; 16],
     /// What the whole holds for others: bytes, dials, descriptors.
     pub budgets: Budgets,
     pub(crate) registry: Registry,
@@ -170,8 +176,12 @@ impl Broker {
         let budgets = Budgets::new(&config.limits.whole);
         let federation = Federation::new(&config, &env);
         let strangers = Pace::of_strangers(config.limits.strangers_per_minute);
+        let mut run = [0; 16];
+        env.random.fill(&mut run);
         Self(Arc::new(Core {
             config,
+            clock: ClockGuard::new(store.clone()),
+            run,
             store,
             env,
             budgets,
@@ -194,6 +204,48 @@ impl Broker {
     #[must_use]
     pub fn core(&self) -> &Arc<Core> {
         &self.0
+    }
+}
+
+impl Core {
+    /// Looks at the clocks: whether the wall clock may be believed when something is to be destroyed or renewed by it
+    /// (attack row B10 of the broker's budgets: a machine may start in 1970).
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn look_at_clock(&self) -> Result<ClockVerdict, StoreError> {
+        self.clock.look(self.clock_reading()).await
+    }
+
+    /// Whether things may be destroyed because their date is over.
+    pub(crate) async fn may_expire(&self) -> Result<bool, StoreError> {
+        Ok(self.look_at_clock().await? == ClockVerdict::Believed)
+    }
+
+    /// Believes the wall clock as it is: the operator says so.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn accept_clock(&self) -> Result<(), StoreError> {
+        self.clock.accept(self.clock_reading()).await
+    }
+
+    /// The date by which things are kept and come to their end: the wall clock's while that is believed, else the one that
+    /// was believed last and what has passed since.
+    #[must_use]
+    pub fn date(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.time_ms_since_look(self.clock_reading()))
+    }
+
+    fn clock_reading(&self) -> ClockReading {
+        let up = |passed: Duration| u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        let (boot, up_ms) = match self.env.clock.boot() {
+            Some((boot, passed)) => (boot, up(passed)),
+            None => (self.run, self.env.moment().as_millis()),
+        };
+        ClockReading { wall_ms: self.env.now().as_millis(), boot, up_ms }
     }
 }
 

@@ -96,7 +96,7 @@ pub(crate) async fn keep_all(core: &Core, account: &str, messages: Vec<ToKeep>) 
     if !core.account_exists(account).await? {
         return Ok(vec![Kept::NoAccount; messages.len()]);
     }
-    let at = core.env.now().as_millis();
+    let at = core.date().as_millis();
     writer::make(core, account, Change::Keep(messages, at)).await
 }
 
@@ -181,8 +181,11 @@ pub(crate) async fn delete(core: &Core, account: &str, rows: &[u64]) -> Result<(
 ///
 /// What the store says.
 pub async fn expire(core: &Core) -> Result<usize, StoreError> {
+    if !core.may_expire().await? {
+        return Ok(0);
+    }
     let days = u32::try_from(core.config.limits.offline_age.as_secs() / 86_400).unwrap_or(u32::MAX);
-    let oldest = Day::of_millis(core.env.now().as_millis()).minus(days);
+    let oldest = Day::of_millis(core.date().as_millis()).minus(days);
     let forgotten = core.store.forget_days_before(oldest).await?;
     if forgotten == 0 {
         return Ok(0);

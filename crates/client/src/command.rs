@@ -45,6 +45,8 @@ pub enum Command {
     DeleteAccount,
     /// Tells how things are. Answers `Status`.
     Status,
+    /// The wall clock is right, although it is far from where it was. Answers `Nothing`.
+    AcceptClock,
 
     /// Makes an invite link to give to somebody. Answers `Accepted`, then `Outcome::Invited`.
     Invite,
@@ -201,6 +203,7 @@ impl fmt::Debug for Command {
             Self::GoOffline => "GoOffline",
             Self::ChangePassword { .. } => "ChangePassword",
             Self::DeleteAccount => "DeleteAccount",
+            Self::AcceptClock => "AcceptClock",
             Self::Status => "Status",
             Self::Invite => "Invite",
             Self::Add { .. } => "Add",
@@ -497,6 +500,8 @@ pub struct Status {
     pub contacts_count: u64,
     /// Whether the own server keeps what shows that this profile was put back to an older state.
     pub witness: WitnessState,
+    /// By how many milliseconds the wall clock is ahead of what is believed (behind: negative); nothing while it is believed.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// What the own server does with the witness of this device (security-design §3.5).

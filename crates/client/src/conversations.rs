@@ -241,6 +241,10 @@ impl Engine {
             unread_count: 0,
             requests_count: 0,
             contacts_count: 0,
+            clock_ahead_ms: match self.clock.look(self.env.clock_reading()).await? {
+                store::ClockVerdict::Believed => None,
+                store::ClockVerdict::Doubted { ahead_ms, .. } => Some(ahead_ms),
+            },
             witness: self.witness_state().await.map_err(|_| CommandError::Store(store::StoreError::Altered))?,
         };
         let Ok(own) = self.own() else { return Ok(status) };

@@ -299,7 +299,7 @@ impl Engine {
             contact.greeted_by.clone_from(&waiting.id);
             self.put_contact(&mut tx, &contact);
         }
-        let now = self.now();
+        let now = self.date();
         let message = message.map(|message| MessageRow {
             state: StateCode::Queued.into(),
             failure: 0,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crypto::Random;
+use store::ClockReading;
 use xmpp::time::{Clock, Timestamp};
 
 /// The clock and the random source of one engine.
@@ -13,17 +14,30 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Makes keys, passwords and the ids of stanzas.
     pub random: Arc<dyn Random>,
+    /// Names this run, where the machine names none.
+    run: [u8; 16],
 }
 
 impl Environment {
     /// Bundles a clock and a random source.
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { clock, random }
+        let mut run = [0; 16];
+        random.fill(&mut run);
+        Self { clock, random, run }
     }
 
     /// Returns the time now.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What the clocks say, for judging the wall clock.
+    pub(crate) fn clock_reading(&self) -> ClockReading {
+        let (boot, up_ms) = match self.clock.boot() {
+            Some((boot, passed)) => (boot, u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)),
+            None => (self.run, self.clock.moment().as_millis()),
+        };
+        ClockReading { wall_ms: self.now().as_millis(), boot, up_ms }
     }
 
     /// Draws an id of 128 bits: nobody can guess the id of a question and answer it in another's place (X06).

@@ -135,7 +135,10 @@ impl Engine {
     /// When [`Engine::look_at_keys`] has something to do.
     pub(crate) fn next_look_at_keys(&self) -> Option<Timestamp> {
         let device = self.device.as_ref().filter(|_| self.may_look_at_keys())?;
+        // While the wall clock is not believed the two differ, and nothing is erased.
+        let is_believed = self.date() == self.now();
         let erasure = device.next_erasure().and_then(|at| i64::try_from(at).ok()).map(Timestamp::from_secs);
+        let erasure = erasure.filter(|_| is_believed);
         let publication = device.is_publication_due().then(|| self.strangers_turn());
         erasure.into_iter().chain(publication).min()
     }
@@ -185,10 +188,12 @@ impl Engine {
     /// that had waited is here (`caught_up`); publishes when anything is due.
     pub(crate) async fn maintain_device(&mut self, caught_up: bool) -> Result<(), EngineError> {
         let now = self.now_secs();
+        let believed = self.believes_clock().await?;
         let Some(mut device) = self.device.take() else { return Ok(()) };
-        if caught_up {
+        if caught_up && believed {
             device.catch_up_completed(now);
         }
+        // By a date that is not believed nothing is due; prekeys that run low are refilled all the same.
         let changed = device.maintain(now, &*self.env.random).bundle_changed;
         let mut tx = self.store.transaction();
         let put = self.put_device(&mut tx, &device, changed).await;

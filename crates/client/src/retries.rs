@@ -78,7 +78,7 @@ impl Engine {
         for row in waiting {
             let mut tries = self.tries_of(who, row).await?;
             tries.failed(failure, self.now());
-            if tries.is_over(self.now()) {
+            if tries.is_over(self.date()) {
                 // Who cannot be reached securely needs a link; for all others there was an answer that did not come.
                 let failure = if failure == Failure::NotSecure { failure } else { Failure::Expired };
                 self.give_up(who, row, failure).await?;
@@ -116,7 +116,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let mut tries = message.tries.unwrap_or_default();
         tries.failed(failure, self.now());
-        let (over, next) = (tries.is_over(self.now()), Timestamp::from_millis(tries.next_ms));
+        let (over, next) = (tries.is_over(self.date()), Timestamp::from_millis(tries.next_ms));
         let mut message = MessageRow { tries: Some(tries), ..message };
         let mut tx = self.store.transaction();
         let seqs = self.delete_outbox_entry(&mut tx, &message.id).await?;
@@ -147,7 +147,7 @@ impl Engine {
         let seqs = self.delete_outbox_entry(&mut tx, id).await?;
         let waits = self.waiting_for(who).await?.iter().any(|row| row.message_seq == GREETING);
         let over =
-            self.contact_row(&own, who).await?.and_then(|c| c.greeting_tries).is_some_and(|t| t.is_over(self.now()));
+            self.contact_row(&own, who).await?.and_then(|c| c.greeting_tries).is_some_and(|t| t.is_over(self.date()));
         // Given up, its token still goes with the next message.
         if !waits && !over {
             self.put_waiting(&mut tx, who, GREETING, id).await?;

@@ -54,6 +54,10 @@ impl DayKeys {
         days.iter().find(|(_, sealer)| sealer.epoch() == epoch).map(|(day, _)| *day)
     }
 
+    fn newest(&self) -> Option<Day> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().next_back().copied()
+    }
+
     fn insert(&self, day: Day, key: &DayKey) {
         let mut days = self.0.write().unwrap_or_else(PoisonError::into_inner);
         days.insert(day, Arc::new(key.sealer()));
@@ -101,6 +105,11 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The newest day that something was put under.
+    pub(crate) fn newest_day(&self) -> Option<Day> {
+        self.days().newest()
     }
 
     /// Reads the day keys that exist.

@@ -11,6 +11,7 @@
 //! | [`Store`] | the handle: reads, lists, ordered scans, counters; seals and opens every row; a cache in front |
 //! | [`Transaction`] | changes that happen together or not at all, and what they were decided upon |
 //! | [`Migration`] | numbered changes of the shape of old rows, made when a program opens its store |
+//! | [`ClockGuard`] | whether the wall clock may be believed when something is destroyed by the date |
 //! | [`Day`] | rows that must become unreadable on time: one key per UTC day, erased to forget the day |
 //! | [`backend`] | an ordered map of opaque bytes, in [memory](backend::memory) or in SQLite |
 //! | [`keys`] | the key file, outside the data directory |
@@ -69,6 +70,7 @@ pub mod keys;
 
 mod blocking;
 mod cache;
+mod clock;
 mod counters;
 mod days;
 mod error;
@@ -84,6 +86,7 @@ mod value;
 
 pub use backend::{Backend, BackendError, BoxFuture, Direction};
 pub use blocking::block_on;
+pub use clock::{ClockGuard, ClockReading, ClockVerdict};
 pub use crypto::seal::InstanceId;
 pub use days::{Day, SweepPosition, Swept};
 pub use error::{Remedy, StoreError};

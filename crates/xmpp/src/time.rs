@@ -18,6 +18,12 @@ pub trait Clock: Send + Sync {
 
     /// Returns the present moment, which only ever gets later: for rates and deadlines.
     fn moment(&self) -> Moment;
+
+    /// Names the run of the machine, and says how long it lasts by a clock that nobody sets; programs of one run can compare
+    /// what they were told. Nothing where the machine does not tell.
+    fn boot(&self) -> Option<([u8; 16], Duration)> {
+        None
+    }
 }
 
 /// A moment in the life of this process: milliseconds since some moment before it began. It means nothing to anybody else

@@ -1,6 +1,7 @@
 //! The time, which passes only when the world says so.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use xmpp::time::{Clock, Moment, Timestamp};
 
@@ -25,6 +26,10 @@ impl VirtualClock {
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn boot(&self) -> Option<([u8; 16], Duration)> {
+        Some(([1; 16], Duration::from_millis(self.0.load(Ordering::Relaxed).unsigned_abs())))
     }
 
     fn moment(&self) -> Moment {

@@ -63,6 +63,8 @@ pub enum Request {
     DeleteAccount,
     /// Asks how things are.
     Status,
+    /// Says that the clock of this machine is right, although it is far from where it was.
+    AcceptClock,
     /// Makes an invite link.
     Invite,
     /// Adds the person of a link.

@@ -254,6 +254,7 @@ fn status_view(status: &Status) -> StatusView {
         unread_count: status.unread_count,
         requests_count: status.requests_count,
         contacts_count: status.contacts_count,
+        clock_ahead_ms: status.clock_ahead_ms,
         witness: match status.witness {
             WitnessState::Unknown => "unknown",
             WitnessState::Kept => "kept",

@@ -175,6 +175,9 @@ pub struct StatusView {
     /// Whether the server keeps what shows that this profile was put back from a backup: `kept`, `refused`, `silent`, or
     /// `unknown` before it was asked.
     pub witness: String,
+    /// By how many milliseconds the clock of this machine is ahead of what is believed (behind: negative); nothing while it
+    /// is believed.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 macro_rules! redacted {

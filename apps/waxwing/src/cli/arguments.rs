@@ -100,7 +100,11 @@ pub enum Verb {
         seen: bool,
     },
     /// See how things are
-    Status,
+    Status {
+        /// The clock of this machine is right, although it is far from where it was
+        #[arg(long)]
+        accept_clock: bool,
+    },
     /// Make an invite link to give to somebody
     Invite,
     /// Add the person of a link

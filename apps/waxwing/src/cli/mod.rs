@@ -177,7 +177,7 @@ async fn act_on(context: &mut Context<'_>, verb: Option<Verb>) -> Result<Exit, R
         }
         Some(Verb::Notices { seen }) => notices::run(context, seen).await,
         Some(Verb::Devices { of, decision }) => devices::run(context, of, decision).await,
-        Some(Verb::Status) => status::run(context).await,
+        Some(Verb::Status { accept_clock }) => status::run(context, accept_clock).await,
         Some(Verb::Invite) => invite::run(context).await,
         Some(Verb::Add { link, name }) => add::run(context, link, name).await,
         Some(Verb::Account { change }) => account::run(context, change).await,

@@ -10,8 +10,11 @@ use crate::words::results;
 /// A look at the server need not take longer.
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Refusal> {
+pub(super) async fn run(context: &mut Context<'_>, accept_clock: bool) -> Result<Exit, Refusal> {
     let mut session = context.session().await?;
+    if accept_clock {
+        session.ask(&Request::AcceptClock).await?;
+    }
     let looked = look(context, &mut session).await;
     context.close(session).await;
     let (status, refusal) = looked?;
@@ -76,6 +79,10 @@ fn lines(status: &StatusView) -> Vec<String> {
     }
     if matches!(status.witness.as_str(), "refused" | "silent") {
         lines.push(results::no_witness());
+    }
+    if let Some(ahead_ms) = status.clock_ahead_ms {
+        let days = ahead_ms.unsigned_abs() / 86_400_000;
+        lines.push(if ahead_ms < 0 { results::clock_behind(days) } else { results::clock_ahead(days) });
     }
     lines
 }

@@ -44,6 +44,7 @@ fn the_next_step_is_the_one_that_matters_most() {
         requests_count: 0,
         contacts_count: 0,
         witness: "unknown".to_owned(),
+        clock_ahead_ms: None,
     };
     let alone = StatusView { address: Some("alice@north.example".into()), account: "offline".into(), ..none.clone() };
     let known = StatusView { contacts_count: 1, ..alone.clone() };

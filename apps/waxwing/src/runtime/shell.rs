@@ -400,6 +400,7 @@ async fn command(request: Request) -> Result<Command, Refusal> {
         Request::ChangePassword { new } => Command::ChangePassword { new: new.map(Password::new) },
         Request::DeleteAccount => Command::DeleteAccount,
         Request::Status => Command::Status,
+        Request::AcceptClock => Command::AcceptClock,
         Request::Invite => Command::Invite,
         Request::Add { link, name } => Command::Add { link, name },
         Request::Contacts => Command::Contacts,

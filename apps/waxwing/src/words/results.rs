@@ -67,6 +67,8 @@ sentences! {
     warning(about, warning) = "! {about}: {warning}";
     one_request() = "Somebody who is not in your contacts wrote to you: waxwing inbox --requests";
     many_requests(count) = "{count} people who are not in your contacts wrote to you: waxwing inbox --requests";
+    clock_behind(days) = "The clock of this machine is {days} days behind where it was. Nothing expires and no key is renewed until it has run for a day, or you say that it is right: waxwing status --accept-clock";
+    clock_ahead(days) = "The clock of this machine is {days} days ahead of where it was. Nothing expires and no key is renewed until it has run for a day, or you say that it is right: waxwing status --accept-clock";
     no_witness() = "Your server does not keep what would show that this profile was put back from a backup. Do not put one back.";
     new_request(who) = "{who}, who is not in your contacts, wrote to you: waxwing inbox --requests";
 

@@ -56,6 +56,10 @@ async fn run(context: &Context, command: Command) -> Result<Done, Failure> {
             let password = accounts::reset_password(broker.core(), &address).await?;
             Ok(Done::Password { address: address.as_str().to_owned(), password: password.as_str().to_owned() })
         }
+        Command::ClockAccept => {
+            broker.core().accept_clock().await?;
+            Ok(Done::Nothing)
+        }
         Command::CaExport => Ok(Done::Certificate { pem: context.facts.ca_pem.clone() }),
         Command::Doctor { domain } => Ok(Done::Checks(doctor::examine(context, domain.as_deref()).await)),
     }

@@ -84,6 +84,8 @@ pub enum Command {
     },
     /// Return the certificate of the broker's own authority.
     CaExport,
+    /// Believe the clock of this machine as it is.
+    ClockAccept,
     /// Look for what is wrong.
     Doctor {
         /// A domain to reach, if one is to be tried.

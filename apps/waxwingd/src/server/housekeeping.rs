@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use net::identity::ReloadableIdentity;
+use store::ClockVerdict;
 use xmpp::time::Timestamp;
 
 use super::certificate;
@@ -88,9 +89,24 @@ fn rounded(count: usize) -> usize {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Whether the date may be believed; if not, nothing expires and nothing is renewed by it (B10).
+async fn may_believe_the_date(shared: &Shared) -> bool {
+    match shared.broker.core().look_at_clock().await {
+        Ok(ClockVerdict::Doubted { .. }) => {
+            tracing::warn!(
+                "the clock is more than a day from where it was; nothing expires meanwhile; see waxwingd doctor"
+            );
+            false
+        }
+        Ok(ClockVerdict::Believed) => true,
+        Err(_) => false,
+    }
+}
+
 /// Forgets what is over. What fails now is tried again next time.
 async fn forget(shared: &Shared) {
     let core = shared.broker.core();
+    let _ = may_believe_the_date(shared).await; // said once a time; what expires asks for itself
     let forgotten = async {
         broker::offline::expire(core).await?;
         broker::upload::forget_expired(core).await?;
@@ -108,7 +124,8 @@ async fn renew(shared: &Shared, identity: &ReloadableIdentity, files: Option<&Ce
     let now: Timestamp = shared.broker.env.now();
     let renewed = match files {
         Some(files) => certificate::read_files(files).ok(),
-        None => renew_own(shared, now).await,
+        None if may_believe_the_date(shared).await => renew_own(shared, now).await,
+        None => None,
     };
     match renewed {
         Some(renewed) if renewed.facts() != identity.choose(None).facts() => {

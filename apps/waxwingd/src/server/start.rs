@@ -14,9 +14,9 @@ use net::listen::{BindError, Gate, Listener};
 use net::random::SystemRandom;
 use net::tls::{ClientTls, Purpose, ServerTls};
 use net::verify::Trust;
-use store::{Store, StoreError};
+use store::{ClockGuard, ClockReading, ClockVerdict, Store, StoreError};
 use xep::uri::Host;
-use xmpp::time::Timestamp;
+use xmpp::time::{Clock as _, Timestamp};
 
 use super::certificate::{self, IdentityRow};
 use super::shutdown::{Stopping, Tasks};
@@ -206,13 +206,22 @@ async fn own_identity(
         }
         _ => {}
     }
-    if row.needs_renewal(now) {
+    // By a date that cannot be believed nothing is renewed (B10); the next look is six hours away.
+    if row.needs_renewal(now) && (before.is_none() || believes_clock(store).await.map_err(failed)?) {
         row.renew(now).map_err(identity_error)?;
     }
     if before.as_ref() != Some(&row) {
         row.save(store).await.map_err(failed)?;
     }
     Ok(row)
+}
+
+/// Whether the wall clock is where this store expects it.
+async fn believes_clock(store: &Store) -> Result<bool, StoreError> {
+    let (boot, passed) = SystemClock.boot().unwrap_or_default();
+    let up_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+    let reading = ClockReading { wall_ms: SystemClock.now().as_millis(), boot, up_ms };
+    Ok(ClockGuard::new(store.clone()).look(reading).await? == ClockVerdict::Believed)
 }
 
 /// The open ports.

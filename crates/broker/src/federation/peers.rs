@@ -93,6 +93,7 @@ impl Core {
     ///
     /// What the store says.
     pub async fn load_peers(&self) -> Result<(), StoreError> {
+        self.look_at_clock().await?; // from here on it is known what to date things by
         for (_, value) in self.store.list(PEERS, PEERS_OWNER).await? {
             let row = PeerRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
             let pin = row.pin.map(|pin| <[u8; 32]>::try_from(pin).map_err(|_| StoreError::Altered)).transpose()?;

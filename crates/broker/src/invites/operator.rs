@@ -151,7 +151,7 @@ pub(super) async fn forget_used(core: &Core, now_millis: i64) -> Result<(), Stor
 
 /// The invitations that are good now.
 async fn open(core: &Core) -> Result<Vec<InviteRow>, StoreError> {
-    let now = core.env.now().as_millis();
+    let now = core.date().as_millis();
     let rows = core.store.list(INVITES, INVITES_OWNER).await?;
     let decode = |value: &[u8]| InviteRow::decode(value).map_err(|_| StoreError::Altered);
     let rows: Result<Vec<_>, _> = rows.iter().map(|(_, value)| decode(value.as_slice())).collect();

@@ -22,7 +22,7 @@ const TOKEN_MAX: usize = 64;
 ///
 /// What the store says.
 pub async fn lookup(core: &Core, token: &str) -> Result<Option<InviteRow>, StoreError> {
-    let now = core.env.now().as_millis();
+    let now = core.date().as_millis();
     Ok(read(core, token).await?.map(|(_, invite)| invite).filter(|invite| invite.expires_at > now))
 }
 
@@ -109,7 +109,7 @@ pub async fn redeem_subscription(
     contact: &BareJid,
     token: &str,
 ) -> Result<bool, StoreError> {
-    let now = core.env.now().as_millis();
+    let now = core.date().as_millis();
     let Some((value, invite)) = read(core, token).await? else { return Ok(false) };
     let is_theirs = invite.inviter.as_deref() == Some(account.as_str());
     if !is_theirs || !invite.is_contact || !invite.subscribes || invite.expires_at <= now || contact == account {
@@ -159,7 +159,7 @@ pub(crate) async fn reservation(core: &Core, address: &BareJid) -> Result<Option
     let key = RESERVED.row(RESERVED_OWNER, address.as_str().as_bytes());
     let Some(value) = core.store.get(&key).await? else { return Ok(None) };
     let kept = ReservedRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
-    let is_over = kept.expires_at <= core.env.now().as_millis();
+    let is_over = kept.expires_at <= core.date().as_millis();
     Ok((!is_over).then_some(kept))
 }
 

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod budgets;
+mod clock;
 mod contention;
 mod crash;
 mod dialback;

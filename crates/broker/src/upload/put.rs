@@ -53,7 +53,7 @@ pub async fn put<'a>(core: &'a Core, request: &Request<'_>) -> Result<Put<'a>, R
     }
     // days are forgotten when messages are too old; a file that is kept longer belongs to a later day
     let ahead = core.config.upload.lifetime.saturating_sub(core.config.limits.offline_age);
-    let day = Day::of_millis((core.env.now() + ahead).as_millis());
+    let day = Day::of_millis((core.date() + ahead).as_millis());
     Ok(Put { core, _claim: claim, value, row, day, pending: Vec::new(), chunks: 0, received: 0 })
 }
 
@@ -102,7 +102,7 @@ impl Put<'_> {
             self.write_chunk().await.map_err(|_| unavailable())?;
         }
         let key = UPLOADS.row(UPLOADS_OWNER, self.row.name.as_bytes());
-        let expires_at = (self.core.env.now() + self.core.config.upload.lifetime).as_millis();
+        let expires_at = (self.core.date() + self.core.config.upload.lifetime).as_millis();
         // what kind of file it was is nobody's business any more
         let row = UploadRow { complete: true, expires_at, content_type: None, ..self.row.clone() };
         let mut transaction = self.core.store.transaction();

@@ -84,7 +84,7 @@ async fn try_make(
     size_bytes: u64,
     content_type: Option<&str>,
 ) -> Result<String, Refused> {
-    let (settings, now) = (&core.config.upload, core.env.now());
+    let (settings, now) = (&core.config.upload, core.date());
     let owner = account.as_str().as_bytes();
     let key = UPLOAD_QUOTA.row(owner, b"quota");
     let value = core.store.get(&key).await?;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crypto::omemo::Device;
-use store::Store;
+use store::{ClockGuard, ClockVerdict, Store};
 use xmpp::jid::BareJid;
 use xmpp::stream::{TlsFacts, Transport};
 use xmpp::time::Timestamp;
@@ -46,6 +46,8 @@ pub enum Origin {
 pub struct Engine {
     pub(crate) store: Store,
     pub(crate) env: Environment,
+    /// What is thought of the wall clock.
+    pub(crate) clock: ClockGuard,
     pub(crate) account: Option<Account>,
     /// The private keys of this device; there as soon as there is an account.
     pub(crate) device: Option<Device>,
@@ -85,9 +87,12 @@ impl Engine {
     /// [`EngineError`] when the store cannot be read, or was written by a newer version.
     pub async fn open(store: Store, env: Environment, origin: Origin) -> Result<Self, EngineError> {
         store.migrate(MIGRATIONS).await?;
+        let clock = ClockGuard::new(store.clone());
+        clock.look(env.clock_reading()).await?;
         let mut engine = Self {
             store,
             env,
+            clock,
             account: None,
             device: None,
             connection: Connection::default(),
@@ -134,6 +139,10 @@ impl Engine {
             Command::GoOffline => Ok(self.go_offline()),
             Command::ChangePassword { new } => self.change_password(new).await,
             Command::DeleteAccount => self.delete_account(),
+            Command::AcceptClock => {
+                self.clock.accept(self.env.clock_reading()).await?;
+                Ok(Reply::Nothing)
+            }
             Command::Status => self.status().await.map(Reply::Status),
             Command::Invite => self.invite(),
             Command::Add { link, name } => self.add(&link, name).await,
@@ -319,9 +328,20 @@ impl Engine {
         self.env.now()
     }
 
+    /// The date by which things come to their end: the wall clock's while it is believed, else the one that was believed
+    /// last and what has passed since (B10).
+    pub(crate) fn date(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.time_ms_since_look(self.env.clock_reading()))
+    }
+
+    /// Whether keys may be erased and renewed by the date.
+    pub(crate) async fn believes_clock(&self) -> Result<bool, EngineError> {
+        Ok(self.clock.look(self.env.clock_reading()).await? == ClockVerdict::Believed)
+    }
+
     /// Seconds, as the cryptography counts them.
     pub(crate) fn now_secs(&self) -> u64 {
-        u64::try_from(self.now().as_secs()).unwrap_or(0)
+        u64::try_from(self.date().as_secs()).unwrap_or(0)
     }
 
     pub(crate) fn after(&self, wait: Duration) -> Timestamp {

@@ -212,7 +212,7 @@ impl Engine {
             rows.push((seq, words));
         }
         let before = rows.len();
-        let lost = beyond_bounds(&rows, gone, self.now());
+        let lost = beyond_bounds(&rows, gone, self.date());
         for seq in &lost {
             tx.delete(&tables::HELD.seq(&owner, *seq));
         }

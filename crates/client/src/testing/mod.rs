@@ -32,11 +32,27 @@ use stalling::{Stalled, StallingBackend};
 /// The key of every server.
 pub(crate) const PIN: [u8; 32] = [7; 32];
 
-pub(crate) struct TestClock(AtomicI64);
+/// The time that passes, and by how much the wall clock is ahead of it.
+pub(crate) struct TestClock(AtomicI64, AtomicI64);
+
+impl TestClock {
+    fn pass_to(&self, now: Timestamp) {
+        self.0.store(now.as_millis() - self.1.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Sets the wall clock wrong by so many milliseconds. No time passes.
+    pub(crate) fn set_wrong_by(&self, ahead: i64) {
+        self.1.store(ahead, Ordering::Relaxed);
+    }
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed) + self.1.load(Ordering::Relaxed))
+    }
+
+    fn boot(&self) -> Option<([u8; 16], Duration)> {
+        Some(([1; 16], Duration::from_millis(self.0.load(Ordering::Relaxed).unsigned_abs())))
     }
 
     fn moment(&self) -> Moment {
@@ -87,7 +103,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
+        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000), AtomicI64::new(0)));
         Self { clock, server: Server::new(), people: Vec::new(), seed }
     }
 
@@ -292,7 +308,7 @@ impl World {
         loop {
             let next = self.people.iter().filter_map(|p| p.engine.as_ref()?.next_timeout()).min();
             let Some(next) = next.filter(|next| *next <= until) else { break };
-            self.clock.0.store(next.max(self.clock.now()).as_millis(), Ordering::Relaxed);
+            self.clock.pass_to(next.max(self.clock.now()));
             for person in 0..self.people.len() {
                 if let Some(engine) = self.people[person].engine.as_mut()
                     && block_on(engine.handle_timeout()).is_err()
@@ -302,7 +318,7 @@ impl World {
             }
             self.settle();
         }
-        self.clock.0.store(until.as_millis(), Ordering::Relaxed);
+        self.clock.pass_to(until);
         self.settle();
     }
 

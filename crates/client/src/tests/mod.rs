@@ -2,6 +2,7 @@
 
 mod account;
 mod attacks;
+mod clock;
 mod conversation;
 mod crash;
 mod delivery;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use store::{ClockVerdict, StoreError};
 use xmpp::time::Timestamp;
 
 use super::super::protocol::Check;
@@ -28,6 +29,30 @@ pub(super) fn clock(now: Timestamp, certificate_begins: Option<Timestamp>) -> Ch
         );
     }
     Check::good(name, format!("it is {} (UTC); if that is wrong, certificates are refused", now.to_xep0082()))
+}
+
+/// Tells whether the clock is where the store expects it (B10).
+pub(super) fn steadiness(verdict: Result<ClockVerdict, StoreError>) -> Check {
+    let name = "clock and store";
+    match verdict {
+        Ok(ClockVerdict::Believed) => Check::good(name, "the clock is where it was left"),
+        Ok(ClockVerdict::Doubted { ahead_ms, steady_ms }) => {
+            let days = ahead_ms.unsigned_abs() / 86_400_000;
+            let way = if ahead_ms < 0 { "behind" } else { "ahead of" };
+            let hours = 24u64.saturating_sub(steady_ms / 3_600_000);
+            Check::warning(
+                name,
+                format!(
+                    "the clock is {days} days {way} where the store saw it last, so nothing expires and nothing is renewed"
+                ),
+                format!(
+                    "If it is right, wait (it is believed after {hours} more hours of running) or run waxwingd doctor \
+                     --accept-clock. If it is wrong, set it."
+                ),
+            )
+        }
+        Err(error) => Check::bad(name, error.what_happened(), error.what_to_do()),
+    }
 }
 
 /// Tells whether somebody keeps the clock right.

@@ -33,6 +33,7 @@ pub(super) async fn examine(context: &Context, domain: Option<&str>) -> Vec<Chec
     let mut checks = vec![
         network::listening(context).await,
         machine::clock(now, Some(identity.facts().not_before)),
+        machine::steadiness(shared.broker.core().look_at_clock().await),
         machine::synchronisation(),
         machine::descriptors(),
         machine::core_dumps(),
