@@ -420,4 +420,9 @@ pub enum Notice {
         /// From whom.
         contact: BareJid,
     },
+    /// Somebody has opened an account with an invitation of the user.
+    Joined {
+        /// Who.
+        contact: BareJid,
+    },
 }

@@ -9,6 +9,7 @@ use xmpp::jid::{BareJid, Jid};
 use crate::command::{Outcome, Reply, RequestId};
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{CommandError, EngineError, LinkProblem};
+use crate::event::Notice;
 use crate::output::Endpoint;
 use crate::tables::{self, InviteRow};
 
@@ -151,6 +152,7 @@ impl Engine {
             token: token.clone(),
             made_ms: self.now().as_millis(),
             used_by: None,
+            joined_by: None,
         };
         let mut tx = self.store.transaction();
         tables::save(&mut tx, &tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes()), &row);
@@ -181,6 +183,24 @@ impl Engine {
         let key = tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes());
         let row = tables::load::<InviteRow>(&self.store, &key).await?;
         Ok(row.is_some_and(|row| row.used_by.is_none_or(|used_by| used_by == by.as_str())))
+    }
+
+    /// Hears from the own server that an account was made with an invitation of ours. Each invitation is worth one notice,
+    /// so a server cannot fill the store with people whom nobody invited.
+    pub(crate) async fn somebody_joined(&mut self, token: &str, who: BareJid) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        let key = tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes());
+        let Some(mut row) = tables::load::<InviteRow>(&self.store, &key).await? else { return Ok(()) };
+        if row.joined_by.is_some() {
+            return Ok(());
+        }
+        row.joined_by = Some(who.as_str().to_owned());
+        let mut tx = self.store.transaction();
+        tables::save(&mut tx, &key, &row);
+        let noted = self.note(&mut tx, Notice::Joined { contact: who }).await?;
+        tx.commit().await?;
+        self.notify([noted]);
+        Ok(())
     }
 
     /// Whether a token is one of ours that nobody has used; notes who has now.

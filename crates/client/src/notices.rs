@@ -20,7 +20,7 @@ pub(crate) struct Noted(Notice);
 
 impl Notice {
     /// The kinds as they are stored. A number is never used again.
-    const CODES: [u8; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+    const CODES: [u8; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
     /// One of each kind about somebody, for whoever keeps watch over what is said to people.
     #[must_use]
@@ -38,6 +38,7 @@ impl Notice {
             OddTime => [Self::OddTime { contact: about() }],
             NewApp => [Self::NewApp { contact: about() }],
             WordsHeld => [Self::WordsHeld { contact: about() }],
+            Joined => [Self::Joined { contact: about() }],
         })
     }
 
@@ -52,7 +53,8 @@ impl Notice {
             | Self::NotAllAddressed { contact }
             | Self::OddTime { contact }
             | Self::NewApp { contact }
-            | Self::WordsHeld { contact } => Some(contact),
+            | Self::WordsHeld { contact }
+            | Self::Joined { contact } => Some(contact),
             Self::NewOwnDevice | Self::DeviceRenewed => None,
         }
     }
@@ -70,6 +72,7 @@ impl Notice {
             Self::OddTime { .. } => 9,
             Self::NewApp { .. } => 10,
             Self::WordsHeld { .. } => 11,
+            Self::Joined { .. } => 12,
         }
     }
 
@@ -88,6 +91,7 @@ impl Notice {
             9 => Self::OddTime { contact: contact()? },
             10 => Self::NewApp { contact: contact()? },
             11 => Self::WordsHeld { contact: contact()? },
+            12 => Self::Joined { contact: contact()? },
             _ => return None,
         })
     }

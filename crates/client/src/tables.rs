@@ -539,6 +539,9 @@ pub(crate) struct InviteRow {
     /// Who came by it.
     #[prost(string, optional, tag = "4")]
     pub(crate) used_by: Option<String>,
+    /// The account that the server says was made with it.
+    #[prost(string, optional, tag = "5")]
+    pub(crate) joined_by: Option<String>,
 }
 
 /// Something that the user must know.

@@ -62,16 +62,18 @@ pub fn token(preauth: &Element) -> Option<&str> {
     (!token.is_empty() && token.len() <= MAX_TOKEN_LEN).then_some(token)
 }
 
-/// Makes `<joined jid='…'/>`: an account was made with an invitation of the receiver.
+/// Makes `<joined jid='…' token='…'/>`: an account was made with an invitation of the receiver, which is used up.
 #[must_use]
-pub fn joined(account: &BareJid) -> Element {
-    Element::new("joined", NS_JOINED).with_attr("jid", account.as_str())
+pub fn joined(account: &BareJid, token: &str) -> Element {
+    Element::new("joined", NS_JOINED).with_attr("jid", account.as_str()).with_attr("token", token)
 }
 
-/// Returns who has joined, of a message that must come from one's own server.
+/// Returns who has joined, and with which token, of a message that must come from one's own server.
 #[must_use]
-pub fn joined_inside(message: &Element) -> Option<BareJid> {
-    BareJid::parse(message.child("joined", NS_JOINED)?.attr("jid")?).ok()
+pub fn joined_inside(message: &Element) -> Option<(BareJid, &str)> {
+    let joined = message.child("joined", NS_JOINED)?;
+    let token = joined.attr("token").filter(|token| !token.is_empty() && token.len() <= MAX_TOKEN_LEN)?;
+    Some((BareJid::parse(joined.attr("jid")?).ok()?, token))
 }
 
 /// A finished invitation as the command returns it (XEP-0401 §5.1).

@@ -70,6 +70,7 @@ pub(crate) fn words(notice: &Notice) -> (&'static str, String) {
             "A message from them claims to have been written at a time that cannot be right. Somebody may have held it back: \
              ask them when they wrote it.",
         ),
+        Notice::Joined { contact } => return ("joined", joined(contact.as_str())),
         _ => ("other", "Something happened that this version cannot explain."),
     };
     (word, text.to_owned())
@@ -94,6 +95,10 @@ fn words_held(who: &str) -> String {
         "Something was written in this person's name from an app you have not confirmed. It is held back. Ask them \
          whether it is theirs, then decide: waxwing devices --of {who}"
     )
+}
+
+fn joined(who: &str) -> String {
+    format!("{who} has opened an account with your invitation. Write to them: waxwing say {who} \"Hello\"")
 }
 
 fn changed(who: &str) -> String {

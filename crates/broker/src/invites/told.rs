@@ -21,6 +21,6 @@ pub(crate) async fn tell_inviter(core: &Core, joined: &BareJid, invite: &InviteR
         .with_attr("to", inviter.as_str())
         .with_attr("id", core.env.random_id())
         .with_child(Element::new("body", ns::CLIENT).with_text(words))
-        .with_child(xep::invites::joined(joined));
+        .with_child(xep::invites::joined(joined, &invite.token));
     crate::route::send(core, &message).await;
 }

@@ -56,6 +56,11 @@ impl Engine {
         if let Ok(Some((owner, event))) = xep::pubsub::Event::of_account(&message, &own) {
             return self.pubsub_event(owner, event).await;
         }
+        if from.as_str() == own.domainpart()
+            && let Some((joined, token)) = xep::invites::joined_inside(&message)
+        {
+            return self.somebody_joined(token, joined).await;
+        }
         // Carbons and archive results belong to extensions that this engine does not ask for: nobody sends them in
         // good faith (X01, X02). Group messages come with their own rules later.
         if matches!(message.attr("type"), Some("groupchat" | "headline")) || from.localpart().is_none() {

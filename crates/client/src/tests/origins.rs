@@ -2,6 +2,7 @@
 
 use xep::omemo::{DeviceList, Version};
 use xep::pubsub::{Event as PubSubEvent, Item};
+use xmpp::jid::BareJid;
 use xmpp::xml::Element;
 
 use crate::testing::World;
@@ -153,4 +154,39 @@ fn x07_stamps_count_only_from_the_own_server() {
     world.say(bob, "alice", "written now");
     let messages = world.inbox(alice, crate::command::InboxSide::Contacts);
     assert_eq!(messages.last().unwrap().written_at, now);
+}
+
+#[test]
+fn who_joins_by_an_invitation_is_told_once_and_only_by_the_own_server() {
+    let (mut world, alice, _) = World::alice_and_bob(18);
+    let link = world.invite_of(alice);
+    let token = link.split("preauth=").nth(1).and_then(|rest| rest.split(';').next()).unwrap().to_owned();
+    let own = BareJid::parse("alice@north.example").unwrap();
+    let joined = |from: &str, who: &str, token: &str| {
+        xmpp::xml::Element::new("message", xmpp::ns::CLIENT)
+            .with_attr("from", from)
+            .with_attr("to", own.as_str())
+            .with_attr("id", "joined")
+            .with_child(xep::invites::joined(&BareJid::parse(who).unwrap(), token))
+    };
+    let told = |world: &mut World| -> Vec<String> {
+        world.settle();
+        let notices = world.notices(alice).into_iter();
+        let joined = notices.filter(|kept| matches!(kept.notice, crate::event::Notice::Joined { .. }));
+        joined.filter_map(|kept| Some(kept.notice.contact()?.as_str().to_owned())).collect()
+    };
+    let domain = own.domainpart();
+    for forged in [
+        joined("evil.example", "eve@evil.example", &token),
+        joined("bob@south.example", "eve@evil.example", &token),
+        joined(domain, "eve@evil.example", "guessed"),
+    ] {
+        world.server.inject(alice, &forged);
+    }
+    assert_eq!(told(&mut world), Vec::<String>::new());
+    world.server.inject(alice, &joined(domain, "carol@north.example", &token));
+    assert_eq!(told(&mut world), ["carol@north.example"]);
+    // an invitation opens one account, so a server cannot fill the store with people whom nobody invited
+    world.server.inject(alice, &joined(domain, "dave@north.example", &token));
+    assert_eq!(told(&mut world), ["carol@north.example"]);
 }
