@@ -20,6 +20,7 @@ cargo xtask <command> [options]
               --seed N         to repeat a run (default 1)
   bench     this broker beside Prosody, ejabberd and a bare relay, in one run; prints the tables of docs/benchmarks.md
               servers, latency, client   only these parts
+              load          instead: attacks beside two people who talk, for long (--scale N, default 10)
               --messages N  of the client's conversation (default 10000)
               --quick       shorter runs, for a first look
               --only NAME   one of relay, waxwingd, prosody, ejabberd
@@ -108,7 +109,20 @@ fn test(options: &Options) -> Result<(), String> {
     )
 }
 
+/// The load tests, for long, one after another; each prints a line of a table.
+fn bench_load(options: &Options) -> Result<(), String> {
+    let scale = options.number("--scale", 10)?.to_string();
+    let args = ["test", "--release", "--package", "waxwing-tests", "--test", "load", "--", "--nocapture"];
+    println!(
+        "| attack | messages | p50 | p99 | bytes held at most | dials | descriptors |\n|---|---|---|---|---|---|---|"
+    );
+    run::step_with("load", "cargo", &args, &[("WAXWING_LOAD_SCALE", std::path::Path::new(&scale))])
+}
+
 fn bench(options: &Options) -> Result<(), String> {
+    if options.has("load") {
+        return bench_load(options);
+    }
     peers::install(options)?;
     // Each program by itself: a build of the whole workspace would unify features.
     run::step("build the broker", "cargo", &["build", "--release", "--package", "waxwingd"])?;
