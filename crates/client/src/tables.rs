@@ -345,6 +345,9 @@ pub(crate) struct PeerDeviceRow {
     /// Whether it came after the first sight of a person who was never compared, and nobody has confirmed it.
     #[prost(bool, tag = "18")]
     pub(crate) unconfirmed: bool,
+    /// Whether it has shown itself as Waxwing's, by what only Waxwing puts into envelopes.
+    #[prost(bool, tag = "19")]
+    pub(crate) waxwing: bool,
     /// The newest witness that it gave us to keep, and the one before, as long as that is to go back.
     #[prost(bytes = "vec", tag = "31")]
     pub(crate) witness: Vec<u8>,
@@ -462,6 +465,9 @@ pub(crate) struct FileRow {
     /// Of a file that we fetch.
     #[prost(message, optional, tag = "8")]
     pub(crate) tries: Option<TriesRow>,
+    /// Of a file that we send: the link goes into the envelope too, for apps that know no offers.
+    #[prost(bool, tag = "9")]
+    pub(crate) with_link: bool,
 }
 
 /// A file that the user wants and that is not here yet.

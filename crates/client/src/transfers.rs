@@ -24,7 +24,7 @@ use crate::error::{CommandError, EngineError, Failure};
 use crate::event::{Event, FileState, MessageId};
 use crate::files::{self, Broker, FILE_BYTES_MAX, Offer, Padding, Prepared};
 use crate::output::{HttpId, HttpOutcome, Output};
-use crate::tables::{self, FileCode, FileRow, MessageRow, PeerDeviceRow, WaitingRow};
+use crate::tables::{self, ContactRow, FileCode, FileRow, MessageRow, PeerDeviceRow, WaitingRow};
 
 /// How much of a waiting file lies in one row.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -47,6 +47,8 @@ struct Upload {
     prepared: Prepared,
     waiting: WaitingRow,
     slot: Option<Slot>,
+    /// The message goes to apps that know only links.
+    with_link: bool,
 }
 
 /// What a file message says: the offer for OMEMO 2, a link for legacy.
@@ -84,7 +86,11 @@ pub(crate) fn offer_of(file: &FileRow) -> Option<Vocabularies> {
     // An earlier version could store a name with characters that no XML can carry.
     let stored = xmpp::xml::to_carriable(&file.offer);
     let sharing = xep::document::parse(stored.as_bytes(), OFFER_BYTES_MAX).ok()?;
-    Some(Vocabularies { content: vec![sharing], body: file.link.clone() })
+    let content = match file.with_link {
+        true => files::content_with_link(sharing, &file.link),
+        false => vec![sharing],
+    };
+    Some(Vocabularies { content, body: file.link.clone() })
 }
 
 /// Finds an offer in the text of a legacy message.
@@ -106,6 +112,17 @@ fn offered(offer: &Offer) -> FileRow {
         state: FileCode::Offered.into(),
         offer: offer.to_text(),
         ..FileRow::default()
+    }
+}
+
+impl PeerDeviceRow {
+    /// Whether the device is known to be Waxwing's, which reads offers: it has said so itself in an envelope, or a link of
+    /// its owner named its key beside the pin of their broker.
+    fn is_waxwing(&self, contact: Option<&ContactRow>) -> bool {
+        let by_link = |contact: &ContactRow| {
+            contact.server_pin.is_some() && contact.promised_keys.iter().any(|key| *key == self.identity)
+        };
+        !self.identity.is_empty() && (self.waxwing || contact.is_some_and(by_link))
     }
 }
 
@@ -187,8 +204,8 @@ impl Engine {
         if !file.offer.is_empty() || file.size_bytes.is_some_and(|size| size != bytes.len() as u64) {
             return self.give_up(who, waiting, Failure::FileGone).await;
         }
-        // Links for legacy devices have no room for the true length, so nothing can be added to it.
-        let padding = if self.has_legacy_devices(who).await? { Padding::None } else { Padding::ToSizeClass };
+        // Links have no room for the true length, so nothing can be added to it.
+        let padding = if self.needs_link(who).await? { Padding::None } else { Padding::ToSizeClass };
         let media_type = file.media_type.as_deref();
         let prepared = match Prepared::new(&file.name, media_type, bytes, padding, &*self.env.random) {
             Ok(prepared) => prepared,
@@ -199,16 +216,22 @@ impl Engine {
             return self.give_up(who, waiting, Failure::FileTooLarge).await;
         }
         let question = Question::UploadSlot { contact: key.0.clone(), message: key.1.clone() };
-        self.transfers.uploads.insert(key, Upload { prepared, waiting: waiting.clone(), slot: None });
+        let with_link = padding == Padding::None;
+        self.transfers.uploads.insert(key, Upload { prepared, waiting: waiting.clone(), slot: None, with_link });
         self.ask("get", Some(&service), slot.to_element(), question);
         Ok(())
     }
 
-    async fn has_legacy_devices(&self, who: &BareJid) -> Result<bool, EngineError> {
-        let only_legacy = |row: &PeerDeviceRow| row.listed_legacy && !row.listed_omemo2 && !row.used_omemo2;
+    /// Whether any device that the message goes to may belong to an app that knows links only: any that is not known as
+    /// Waxwing's.
+    async fn needs_link(&self, who: &BareJid) -> Result<bool, EngineError> {
         let own = self.own_or_bad()?;
-        Ok(self.device_rows(who).await?.iter().any(only_legacy)
-            || self.device_rows(&own).await?.iter().any(only_legacy))
+        let contact = self.contact_row(&own, who).await?;
+        let theirs = self.device_rows(who).await?;
+        let ours = self.device_rows(&own).await?;
+        let is_addressed = |row: &&PeerDeviceRow| row.is_listed() && row.is_written_to();
+        Ok(theirs.iter().filter(is_addressed).any(|row| !row.is_waxwing(contact.as_ref()))
+            || ours.iter().filter(is_addressed).any(|row| !row.is_waxwing(None)))
     }
 
     pub(crate) async fn slot_answer(
@@ -247,6 +270,7 @@ impl Engine {
     /// The file lies at its place: now the message that offers it can be sealed.
     async fn uploaded(&mut self, key: (BareJid, MessageId), outcome: &HttpOutcome) -> Result<(), EngineError> {
         let Some(upload) = self.transfers.uploads.get(&key) else { return Ok(()) };
+        let with_link = upload.with_link;
         let offer = match outcome {
             HttpOutcome::Response { status: 200..=299, .. } => match &upload.slot {
                 Some(slot) => upload.prepared.offer(slot, self.own_reach(slot)),
@@ -269,6 +293,7 @@ impl Engine {
             file.set_state(FileCode::Complete);
             file.offer = FileSharing::to_element(&offer.sharing).to_xml("");
             file.link = offer.body();
+            file.with_link = with_link;
         }
         let mut tx = self.store.transaction();
         self.put_message(&mut tx, &who, &row)?;

@@ -31,6 +31,7 @@ pub mod document;
 pub mod eme;
 pub mod encoding;
 pub mod esfs;
+pub mod fallback;
 pub mod forms;
 pub mod hashes;
 pub mod hints;

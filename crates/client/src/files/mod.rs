@@ -21,6 +21,8 @@ mod offer;
 mod open;
 mod prepare;
 
+pub(crate) use offer::content_with_link;
+
 pub use fetch::{Broker, fetch_request, fetched, may_fetch};
 pub use name::{NAME_BYTES_MAX, safe_name, with_suffix};
 pub use offer::{Description, Offer, OutgoingOffer};

@@ -28,10 +28,17 @@ impl fmt::Debug for OutgoingOffer {
 }
 
 impl OutgoingOffer {
-    /// What goes into the envelope. There is no fallback body: whoever reads envelopes reads offers.
+    /// What goes into the envelope to apps that read offers.
     #[must_use]
     pub fn content(&self) -> Vec<Element> {
         vec![self.sharing.to_element()]
+    }
+
+    /// What goes into the envelope where apps read it that know no offers, only links: the link beside the offer, marked so
+    /// that those who know better do not show it (XEP-0428).
+    #[must_use]
+    pub fn content_with_link(&self) -> Vec<Element> {
+        content_with_link(self.sharing.to_element(), &self.body())
     }
 
     /// What legacy devices get.
@@ -39,6 +46,12 @@ impl OutgoingOffer {
     pub fn body(&self) -> String {
         self.legacy.to_text()
     }
+}
+
+/// Puts the link of an offer beside it.
+pub(crate) fn content_with_link(sharing: Element, link: &str) -> Vec<Element> {
+    let body = Element::new("body", xmpp::ns::CLIENT).with_text(link);
+    vec![sharing, xep::fallback::whole_body(NS), body]
 }
 
 /// An offered file. `Debug` hides it.

@@ -19,16 +19,19 @@ use super::offer::OutgoingOffer;
 use crate::error::Failure;
 use crate::output::{HttpId, HttpMethod, HttpRequest};
 
+/// Longest ending that is told to an upload service.
+const ENDING_BYTES_MAX: usize = 8;
 /// The most that an upload service may say in answer to an upload.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// Whether the length of a file is hidden.
+/// Whether length and kind of a file are hidden from the upload service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Padding {
     /// Zeros are appended up to [`padded_len`]. The receiver must know the true length and cut them off (XEP-0448
     /// §3.2).
     ToSizeClass,
-    /// For messages that also go to legacy devices, whose `aesgcm:` links have no room for the length.
+    /// For messages that also go to apps which know only `aesgcm:` links. Those have no room for the length, and the apps
+    /// show a file by the ending of its URL: so the upload service learns the length, and the ending.
     None,
 }
 
@@ -85,14 +88,20 @@ impl Prepared {
         let ciphertext_hash = Hash::of_sha256(sha256(&bytes));
         let mut public_name = [0; 16];
         random.fill(&mut public_name);
-        Ok(Self { metadata, key, ciphertext: bytes.into(), ciphertext_hash, public_name: hex::encode(public_name) })
+        let ending = match padding {
+            Padding::ToSizeClass => None,
+            Padding::None => metadata.name.as_deref().and_then(plain_ending),
+        };
+        let public_name = format!("{}.{}", hex::encode(public_name), ending.unwrap_or("bin"));
+        Ok(Self { metadata, key, ciphertext: bytes.into(), ciphertext_hash, public_name })
     }
 
-    /// The question for a slot: says a random name and the length of the ciphertext, nothing else.
+    /// The question for a slot: says a random name, with the true ending only where a link goes along, and the length of the
+    /// ciphertext; nothing else.
     #[must_use]
     pub fn slot_request(&self) -> SlotRequest {
         SlotRequest {
-            filename: format!("{}.bin", self.public_name),
+            filename: self.public_name.clone(),
             size_bytes: self.ciphertext.len() as u64,
             content_type: Some("application/octet-stream".to_owned()),
         }
@@ -144,6 +153,13 @@ impl Prepared {
         };
         Ok(OutgoingOffer { sharing, legacy: AesgcmUrl { url, iv: self.key.iv, key: *self.key.key.expose() } })
     }
+}
+
+/// The ending of a name, where it is one that programs know files by: short, letters and digits.
+fn plain_ending(name: &str) -> Option<&str> {
+    let (_, ending) = name.rsplit_once('.')?;
+    let fits = (1..=ENDING_BYTES_MAX).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric());
+    fits.then_some(ending)
 }
 
 /// The length to which a file of `len` bytes is padded: powers of two from 4 KiB to 64 KiB, then Padmé, which adds at

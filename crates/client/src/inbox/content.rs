@@ -36,6 +36,8 @@ pub(super) struct Said {
     pub(super) witnesses: Witnesses,
     /// The sender meant other devices than the message is encrypted for.
     pub(super) not_all_addressed: bool,
+    /// The envelope has what only Waxwing puts there.
+    pub(super) from_waxwing: bool,
 }
 
 impl Said {
@@ -92,7 +94,9 @@ impl Context<'_> {
             TimeVerdict::Absent => (self.stamp(), false),
         };
         let body = opened.content.iter().find(|c| c.is("body", xmpp::ns::CLIENT)).map(Element::text);
-        let file = transfers::offer_in_content(&opened.content);
+        // Some apps know envelopes and no offers: their files are links, as of old.
+        let file = transfers::offer_in_content(&opened.content)
+            .or_else(|| transfers::offer_in_text(body.as_deref().unwrap_or_default()));
         Ok(Said {
             // Beside an offer the text is only for apps that do not know offers.
             text: body.filter(|_| file.is_none()).unwrap_or_default(),
@@ -102,6 +106,7 @@ impl Context<'_> {
             written,
             odd_time,
             witnesses: opened.witnesses,
+            from_waxwing: opened.recipients_hash.is_some(),
             not_all_addressed: opened
                 .recipients_hash
                 .is_some_and(|meant| self.addressed().is_some_and(|is| is != meant)),
@@ -199,6 +204,17 @@ mod tests {
         let room = "room@north.example";
         assert!(opened("bob@south.example", room, body()).is_err(), "taken out of a room");
         assert!(opened_of("bob@south.example", room, room, body()).is_err(), "and the stanza made to fit");
+    }
+
+    #[test]
+    fn a_link_in_an_envelope_is_a_file_and_beside_an_offer_it_is_not_shown() {
+        let link = format!("aesgcm://files.example.org/x/photo.jpg#{}", "ab".repeat(44));
+        let body = Element::new("body", xmpp::ns::CLIENT).with_text(&link);
+        let said = opened("bob@south.example", "alice@north.example", vec![body]).unwrap();
+        assert_eq!((said.text.as_str(), said.file.map(|file| file.name)), ("", Some("photo.jpg".to_owned())));
+        let words = Element::new("body", xmpp::ns::CLIENT).with_text(format!("look: {link}"));
+        let said = opened("bob@south.example", "alice@north.example", vec![words]).unwrap();
+        assert!(said.file.is_none() && said.text.starts_with("look: "));
     }
 
     #[test]

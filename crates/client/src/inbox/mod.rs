@@ -153,6 +153,10 @@ impl Engine {
         if standing == Standing::Stranger && !self.stranger_has_room(who, contact.as_ref(), &said, &sessions).await? {
             return Ok(()); // nothing has happened: the transaction is forgotten, and the prekey is unspent
         }
+        if said.from_waxwing && !row.waxwing {
+            row.waxwing = true;
+            self.put_device_row(&mut tx, &row)?;
+        }
         let mut noted = Vec::new();
         // Strangers cannot make the program speak of them, nor keep things for them.
         if *who == own || contact.as_ref().is_some_and(ContactRow::is_accepted) {

@@ -169,3 +169,61 @@ fn nothing_is_fetched_from_somebody_who_is_no_contact_any_more() {
     assert!(world.people[alice].backend.raw_rows().len() < rows);
     assert_eq!(wanted(&mut world, alice), 0);
 }
+
+/// What bob's upload service saw last: the name, and the length.
+fn last_upload(world: &World) -> (String, usize) {
+    let last = world.server.uploads.iter().max_by_key(|(_, body)| body.len()).unwrap();
+    (last.0.clone(), last.1.len())
+}
+
+#[test]
+fn a_file_to_an_app_that_is_not_known_as_waxwings_goes_as_a_link_as_well() {
+    for known in [true, false] {
+        let (mut world, alice, _, message) = offered(428, |world| {
+            if known {
+                return;
+            }
+            // Bob has not heard that alice's app is one of ours, and no link says so.
+            let who = xmpp::jid::BareJid::parse("alice@north.example").unwrap();
+            let engine = world.engine(1);
+            store::block_on(async {
+                let own = engine.own_or_bad().unwrap();
+                let mut tx = engine.store.transaction();
+                for mut row in engine.device_rows(&who).await.unwrap() {
+                    row.waxwing = false;
+                    engine.put_device_row(&mut tx, &row).unwrap();
+                }
+                let mut contact = engine.contact_row(&own, &who).await.unwrap().unwrap();
+                contact.promised_keys.clear();
+                engine.put_contact(&mut tx, &contact);
+                tx.commit().await.unwrap();
+            });
+        });
+        let (name, len) = last_upload(&world);
+        let is_link = (name.ends_with(".jpg"), len == b"a picture".len() + 16);
+        let hidden = (name.ends_with(".bin"), len == 4096 + 16);
+        assert_eq!(if known { hidden } else { is_link }, (true, true), "{name}: {len}");
+        // Either way it arrives as one file, and no link is shown.
+        assert_eq!(world.received(alice), ["hi", "file photo.jpg"]);
+        assert!(matches!(fetch(&mut world, alice, &message), Some(Ok(_))));
+        assert_eq!(&world.people[alice].saved[0].bytes[..], b"a picture");
+    }
+}
+
+#[test]
+fn the_envelope_of_such_a_file_has_offer_link_and_mark() {
+    let link = format!("aesgcm://files.example.org/x/photo.jpg#{}", "ab".repeat(44));
+    let file = crate::tables::FileRow {
+        offer: "<file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'/></file-sharing>".into(),
+        link: link.clone(),
+        with_link: true,
+        ..Default::default()
+    };
+    let offer = crate::transfers::offer_of(&file).unwrap();
+    let names: Vec<&str> = offer.content.iter().map(xmpp::xml::Element::name).collect();
+    assert_eq!(names, ["file-sharing", "fallback", "body"]);
+    assert!(xep::fallback::is_whole_body(&offer.content, xep::sfs::NS));
+    assert_eq!(offer.content[2].text(), link);
+    let plain = crate::tables::FileRow { with_link: false, ..file };
+    assert_eq!(crate::transfers::offer_of(&plain).unwrap().content.len(), 1);
+}
