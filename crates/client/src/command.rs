@@ -88,6 +88,11 @@ pub enum Command {
         /// Who.
         who: Who,
     },
+    /// Lets somebody see no more when the user is online, and answers no to whoever asks. Answers `Contact`.
+    RevokePresence {
+        /// Who.
+        who: Who,
+    },
     /// Shows the number to compare with a contact. Answers `Number`.
     Number {
         /// Who.
@@ -214,6 +219,7 @@ impl fmt::Debug for Command {
             Self::Remove { .. } => "Remove",
             Self::Rename { .. } => "Rename",
             Self::GrantPresence { .. } => "GrantPresence",
+            Self::RevokePresence { .. } => "RevokePresence",
             Self::Number { .. } => "Number",
             Self::Verify { .. } => "Verify",
             Self::AcceptChange { .. } => "AcceptChange",

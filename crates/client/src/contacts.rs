@@ -181,15 +181,17 @@ impl Engine {
         Ok(Reply::Contact(self.contact_view(&row).await?))
     }
 
-    /// Lets a contact see when the user is online.
-    pub(crate) async fn grant_presence(&mut self, who: &str) -> Result<Reply, CommandError> {
+    /// Lets somebody see when the user is online, or not (RFC 6121 §3.1.4 and §3.2). Only the user decides about that
+    /// (security-design §2.8).
+    pub(crate) async fn answer_presence(&mut self, who: &str, answer: &'static str) -> Result<Reply, CommandError> {
         let mut row = self.resolve_known(who).await?;
         if !self.is_online() {
             return Err(CommandError::Offline);
         }
         row.asks_presence = false;
+        row.sees_presence = answer == "subscribed";
         self.store_contact(&row).await?;
-        self.send_presence(&row.jid()?, "subscribed");
+        self.send_presence(&row.jid()?, answer);
         Ok(Reply::Contact(self.contact_view(&row).await?))
     }
 
@@ -369,6 +371,7 @@ impl Engine {
             },
             unread_count: row.unread_count,
             asks_presence: row.asks_presence,
+            sees_presence: row.sees_presence,
             undecided_devices_count: undecided,
             resembles: self.resembled(row).await?,
             more_not_kept: row.is_request() && row.more_not_kept,

@@ -251,8 +251,10 @@ pub struct Contact {
     pub trust: PersonTrust,
     /// How many messages of theirs are unread.
     pub unread_count: u64,
-    /// Whether they asked to see when the user is online.
+    /// Whether they asked to see when the user is online, and wait for an answer.
     pub asks_presence: bool,
+    /// Whether the user lets them see it.
+    pub sees_presence: bool,
     /// New devices of a verified person that wait for the user's decision.
     pub undecided_devices_count: usize,
     /// Somebody who is no contact, or was none until now: the contact whose name theirs looks like.

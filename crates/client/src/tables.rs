@@ -258,6 +258,9 @@ pub(crate) struct ContactRow {
     /// What has been tried to deliver a greeting without words.
     #[prost(message, optional, tag = "17")]
     pub(crate) greeting_tries: Option<TriesRow>,
+    /// Whether the user lets them see when they are online.
+    #[prost(bool, tag = "23")]
+    pub(crate) sees_presence: bool,
     /// Messages in their name that are held back, and how many were lost because there were too many.
     #[prost(uint64, tag = "18")]
     pub(crate) held_count: u64,

@@ -100,6 +100,16 @@ pub enum Request {
         /// The new name.
         name: String,
     },
+    /// Lets somebody see when the user is online.
+    Grant {
+        /// Who.
+        who: String,
+    },
+    /// Lets somebody see it no more, or answers no to whoever asks.
+    Revoke {
+        /// Who.
+        who: String,
+    },
     /// Asks for the number to compare.
     Number {
         /// With whom.

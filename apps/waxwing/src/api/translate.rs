@@ -144,6 +144,8 @@ fn contact_view(contact: &Contact) -> ContactView {
         relation: relation.to_owned(),
         identity: identity.to_owned(),
         unread_count: contact.unread_count,
+        asks_presence: contact.asks_presence,
+        sees_presence: contact.sees_presence,
         undecided_devices_count: contact.undecided_devices_count,
         held_count: contact.held_count,
         warnings: warnings(contact, []),

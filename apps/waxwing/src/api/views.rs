@@ -15,6 +15,12 @@ pub struct ContactView {
     pub identity: String,
     /// Unread messages of theirs.
     pub unread_count: u64,
+    /// Whether they asked to see when the user is online, and wait for an answer.
+    #[serde(default)]
+    pub asks_presence: bool,
+    /// Whether the user lets them see it.
+    #[serde(default)]
+    pub sees_presence: bool,
     /// New devices of theirs that wait for the user's decision.
     pub undecided_devices_count: usize,
     /// Messages in their name that are held back: nobody has agreed to the app that wrote them.

@@ -41,7 +41,12 @@ pub(super) async fn run(context: &mut Context<'_>, change: AccountChange) -> Res
     Ok(Exit::Ok)
 }
 
-async fn when_online(context: &Context<'_>, session: &mut Session, request: &Request) -> Result<Answer, Refusal> {
+/// Asks as soon as there is a connection.
+pub(super) async fn when_online(
+    context: &Context<'_>,
+    session: &mut Session,
+    request: &Request,
+) -> Result<Answer, Refusal> {
     let until = Instant::now() + context.wait;
     loop {
         match session.ask(request).await {

@@ -193,6 +193,16 @@ pub enum ContactChange {
         /// Who
         who: String,
     },
+    /// Let somebody see when you are online, as their app has asked
+    Grant {
+        /// Who
+        who: String,
+    },
+    /// Let somebody see it no more, or say no to whoever asks
+    Revoke {
+        /// Who
+        who: String,
+    },
     /// Hear nothing more of somebody
     Block {
         /// Who

@@ -2,15 +2,18 @@
 
 use serde_json::json;
 
+use super::account::when_online;
 use super::arguments::ContactChange;
 use super::session::Session;
 use super::{Context, Exit, write};
-use crate::api::{Answer, Refusal, Request};
+use crate::api::{Answer, ContactView, Refusal, Request};
 use crate::words::results;
 
 pub(super) async fn run(context: &mut Context<'_>, change: Option<ContactChange>) -> Result<Exit, Refusal> {
     let mut session = match &change {
-        Some(ContactChange::Accept { .. }) => context.online().await?,
+        Some(ContactChange::Accept { .. } | ContactChange::Grant { .. } | ContactChange::Revoke { .. }) => {
+            context.online().await?
+        }
         _ => context.session().await?,
     };
     let done = match change {
@@ -39,6 +42,14 @@ async fn apply(context: &mut Context<'_>, session: &mut Session, change: Contact
             let done = results::contact_accepted(&who);
             (Request::Accept { who }, done)
         }
+        ContactChange::Grant { who } => {
+            let done = results::presence_granted(&who);
+            (Request::Grant { who }, done)
+        }
+        ContactChange::Revoke { who } => {
+            let done = results::presence_revoked(&who);
+            (Request::Revoke { who }, done)
+        }
         ContactChange::Block { who } => {
             let done = results::contact_blocked(&who);
             (Request::Block { who }, done)
@@ -52,11 +63,46 @@ async fn apply(context: &mut Context<'_>, session: &mut Session, change: Contact
             (Request::Rename { who, name }, done)
         }
     };
-    let answer = session.ask(&request).await?;
+    let needs_connection = matches!(request, Request::Grant { .. } | Request::Revoke { .. });
+    let answer = match needs_connection {
+        true => when_online(context, session, &request).await?,
+        false => session.ask(&request).await?,
+    };
     if let Answer::Contact { contact } = &answer {
         write::warn(context.console, contact);
     }
     context.console.line(&done);
+    if let (Request::Accept { .. }, Answer::Contact { contact }) = (&request, &answer)
+        && contact.asks_presence
+    {
+        answer_presence(context, session, contact).await?;
+    }
     context.console.object(&answer);
     Ok(Exit::Ok)
+}
+
+/// Whoever is accepted and has asked to see when the user is online gets an answer to that too; only the user gives it.
+async fn answer_presence(
+    context: &mut Context<'_>,
+    session: &mut Session,
+    contact: &ContactView,
+) -> Result<(), Refusal> {
+    let who = contact.address.clone();
+    if !context.console.can_ask() || context.console.is_json() {
+        if !context.console.is_json() {
+            context.console.note(&results::asks_presence(&contact.name, &who));
+        }
+        return Ok(());
+    }
+    let (request, done) = match context.console.ask(&results::ask_presence(&contact.name)).await.as_deref() {
+        Some("yes") => (Request::Grant { who: who.clone() }, results::presence_granted(&contact.name)),
+        Some("no") => (Request::Revoke { who: who.clone() }, results::presence_revoked(&contact.name)),
+        _ => {
+            context.console.note(&results::asks_presence(&contact.name, &who));
+            return Ok(());
+        }
+    };
+    when_online(context, session, &request).await?;
+    context.console.line(&done);
+    Ok(())
 }

@@ -150,6 +150,9 @@ async fn mark_read(session: &mut Session, messages: &[MessageView]) -> Result<()
 }
 
 async fn point_at_requests(context: &mut Context<'_>, session: &mut Session, inbox: &Inbox) -> Result<(), Refusal> {
+    if inbox.requests {
+        show_who_asks_presence(context, session).await?;
+    }
     let Answer::Contacts { contacts } = session.ask(&Request::Requests).await? else { return Ok(()) };
     if context.console.is_json() {
         for contact in contacts.iter().filter(|_| inbox.requests) {
@@ -171,6 +174,18 @@ async fn point_at_requests(context: &mut Context<'_>, session: &mut Session, inb
             });
         }
         (None, _) => {}
+    }
+    Ok(())
+}
+
+/// People whose apps ask to see when the user is online, contacts or not.
+async fn show_who_asks_presence(context: &mut Context<'_>, session: &mut Session) -> Result<(), Refusal> {
+    for request in [Request::Contacts, Request::Requests] {
+        let Answer::Contacts { contacts } = session.ask(&request).await? else { continue };
+        for contact in contacts.iter().filter(|contact| contact.asks_presence) {
+            context.console.line(&results::asks_presence(&contact.name, &contact.address));
+            context.console.object(&json!({"kind": "asks_presence", "contact": contact}));
+        }
     }
     Ok(())
 }

@@ -243,6 +243,8 @@ mod tests {
             relation: "accepted".into(),
             identity: "verified".into(),
             unread_count: 2,
+            asks_presence: false,
+            sees_presence: false,
             undecided_devices_count: 0,
             held_count: 0,
             warnings: vec!["Odd.".into()],

@@ -409,6 +409,8 @@ async fn command(request: Request) -> Result<Command, Refusal> {
         Request::Block { who } => Command::Block { who },
         Request::Remove { who } => Command::Remove { who },
         Request::Rename { who, name } => Command::Rename { who, name },
+        Request::Grant { who } => Command::GrantPresence { who },
+        Request::Revoke { who } => Command::RevokePresence { who },
         Request::Number { who } => Command::Number { who },
         Request::Verify { who, proof } => {
             let proof = match proof {

@@ -18,6 +18,12 @@ sentences! {
         "The link had nothing behind its first part. If there is more of it, put all of it in quotes and add it again: waxwing \
          add 'xmpp:...'";
     contact_accepted(name) = "{name} is your contact now.";
+    presence_granted(who) = "{who} can see when you are online. To take that back: waxwing contacts revoke {who}";
+    presence_revoked(who) = "{who} cannot see when you are online.";
+    ask_presence(name) = "{name}'s app asks to see when you are online. Let it? yes, no, later: ";
+    asks_presence(name, who) =
+        "{name}'s app asks to see when you are online. Let it: waxwing contacts grant {who}   or say no: waxwing contacts \
+         revoke {who}";
     contact_blocked(name) = "{name} is blocked: you will not see what they write. To take it back: waxwing contacts accept {name}";
     contact_removed(name) = "{name} and your conversation with them are removed from this machine.";
     contact_renamed(who, name) = "You call {who} {name} from now on.";

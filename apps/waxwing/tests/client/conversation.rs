@@ -230,3 +230,19 @@ async fn a_file_for_which_there_is_no_room_is_failed_until_there_is() {
     assert_eq!(alice.run(&["inbox"]).await.out, "Nothing new.\n");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_see_presence_is_the_users_decision() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let bob = Person::new();
+    assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
+    assert_eq!(alice.run(&["inbox"]).await.exit, Exit::Ok);
+    for (verb, sees) in [("grant", true), ("revoke", false)] {
+        let ran = alice.run(&["contacts", verb, "bob"]).await;
+        assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
+        assert!(ran.out.contains("see when you are online"), "{ran:?}");
+        assert_eq!(alice.json(&["contacts"]).await[0]["contact"]["sees_presence"], sees);
+    }
+    server.stop().await;
+}

@@ -142,7 +142,10 @@ impl Engine {
         if invited {
             row.set_relation(RelationCode::Accepted);
         }
-        row.asks_presence = !invited;
+        // Their app may ask again after it was let: then the answer stands, and the user is asked once only.
+        let granted = invited || row.sees_presence;
+        row.asks_presence = !granted;
+        row.sees_presence = granted;
         let mut gone = None;
         if is_new && !invited {
             row.asked_ms = self.now().as_millis();
@@ -151,7 +154,7 @@ impl Engine {
         self.put_contact(&mut tx, &row);
         tx.commit().await?;
         self.tell_of_gone_request(gone);
-        if invited {
+        if granted {
             self.send_presence(who, "subscribed");
         }
         let view = self.contact_view(&row).await?;

@@ -171,3 +171,42 @@ fn an_invitation_is_good_for_one_person() {
     assert_eq!(world.contact(alice, "dave@south.example").unwrap().relation, Relation::Request);
     assert_eq!(world.received(bob), Vec::<String>::new());
 }
+
+#[test]
+fn presence_is_shown_only_to_those_whom_the_user_lets_and_each_is_asked_about_once() {
+    let (mut world, alice, carol) = stranger(440);
+    let asks = |world: &mut World| {
+        let presence = xmpp::xml::Element::new("presence", xmpp::ns::CLIENT)
+            .with_attr("from", "carol@south.example")
+            .with_attr("type", "subscribe");
+        world.server.inject(alice, &presence);
+        world.settle();
+    };
+    let answers = |world: &World| -> Vec<String> {
+        let to_carol = |p: &&xmpp::xml::Element| p.attr("to") == Some("carol@south.example");
+        let presences = world.server.presences.iter().filter(to_carol);
+        presences.filter_map(|p| p.attr("type").map(str::to_owned)).collect()
+    };
+    asks(&mut world);
+    let carol_as = |world: &mut World| world.contact(alice, "carol@south.example").unwrap();
+    assert!(carol_as(&mut world).asks_presence);
+    let Ok(Reply::Contact(accepted)) = world.command(alice, Command::Accept { who: "carol@south.example".into() })
+    else {
+        panic!()
+    };
+    assert!(accepted.asks_presence, "whoever is accepted still waits for this answer, and the program asks for it");
+    assert_eq!(answers(&world), [""; 0], "nothing is shown before the user has said so");
+    world.command(alice, Command::RevokePresence { who: "carol".into() }).unwrap();
+    assert_eq!(answers(&world), ["unsubscribed"]);
+    assert!(!carol_as(&mut world).asks_presence && !carol_as(&mut world).sees_presence);
+    world.command(alice, Command::GrantPresence { who: "carol".into() }).unwrap();
+    assert!(carol_as(&mut world).sees_presence);
+    // Her app asks again: the answer stands, and nobody is asked twice.
+    asks(&mut world);
+    assert!(!carol_as(&mut world).asks_presence);
+    assert_eq!(answers(&world), ["unsubscribed", "subscribed", "subscribed"]);
+    world.command(alice, Command::RevokePresence { who: "carol".into() }).unwrap();
+    asks(&mut world);
+    assert!(carol_as(&mut world).asks_presence, "taken back, it is a question again");
+    let _ = carol;
+}
