@@ -119,9 +119,8 @@ impl PeerDeviceRow {
     /// Whether the device is known to be Waxwing's, which reads offers: it has said so itself in an envelope, or a link of
     /// its owner named its key beside the pin of their broker.
     fn is_waxwing(&self, contact: Option<&ContactRow>) -> bool {
-        let by_link = |contact: &ContactRow| {
-            contact.server_pin.is_some() && contact.promised_keys.iter().any(|key| *key == self.identity)
-        };
+        let by_link =
+            |contact: &ContactRow| contact.server_pin.is_some() && contact.promised_keys.contains(&self.identity);
         !self.identity.is_empty() && (self.waxwing || contact.is_some_and(by_link))
     }
 }
