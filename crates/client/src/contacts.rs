@@ -355,8 +355,14 @@ impl Engine {
         let address = row.jid()?;
         let devices = self.device_rows(&address).await?;
         let undecided = devices.iter().filter(|d| d.is_listed() && d.trust() == DeviceTrustCode::Undecided).count();
+        let own_devices = match row.is_accepted() {
+            true => self.device_rows(&self.own_or_bad()?).await?,
+            false => Vec::new(),
+        };
+        let legacy = devices.iter().chain(&own_devices).any(PeerDeviceRow::knows_only_the_older);
         Ok(Contact {
             address,
+            legacy,
             name: row.name.clone(),
             relation: match row.relation() {
                 RelationCode::Request => Relation::Request,

@@ -60,6 +60,7 @@ impl MessageRow {
             state: self.message_state(),
             verified: self.verified,
             new_app: self.unconfirmed,
+            legacy: self.legacy,
             read: self.outgoing || self.seq <= contact.read_up_to,
             request: contact.is_request(),
         })

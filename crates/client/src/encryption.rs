@@ -299,8 +299,9 @@ impl Engine {
             contact.greeted_by.clone_from(&waiting.id);
             self.put_contact(&mut tx, &contact);
         }
-        let now = self.date();
+        let (now, legacy) = (self.date(), !targets.legacy.is_empty());
         let message = message.map(|message| MessageRow {
+            legacy,
             state: StateCode::Queued.into(),
             failure: 0,
             tries: Some(message.tries.unwrap_or_default().begun(now)),

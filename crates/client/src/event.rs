@@ -151,6 +151,9 @@ pub struct Message {
     pub verified: bool,
     /// Whether it was written by an app that came later and that nobody has compared.
     pub new_app: bool,
+    /// Whether it was encrypted in the older way (Legacy) for one device at least: then whoever reads it as well could,
+    /// together with a server, have changed its words (security-design §2.6).
+    pub legacy: bool,
     /// Whether it has been read here; what one wrote oneself is.
     pub read: bool,
     /// Whether it lies in the requests: written by somebody who is no contact.
@@ -259,6 +262,9 @@ pub struct Contact {
     pub undecided_devices_count: usize,
     /// Somebody who is no contact, or was none until now: the contact whose name theirs looks like.
     pub resembles: Option<Resembled>,
+    /// Whether one of the devices that take part, theirs or the user's, knows only the older encryption: the conversation is
+    /// as weak as its weakest device.
+    pub legacy: bool,
     /// Somebody who is no contact has written more than is kept of them.
     pub more_not_kept: bool,
     /// Messages in their name that are held back: their device was never agreed to.

@@ -408,6 +408,9 @@ pub(crate) struct MessageRow {
     /// Written by an app that came later and that nobody has compared.
     #[prost(bool, tag = "14")]
     pub(crate) unconfirmed: bool,
+    /// Encrypted in the older way for one device at least.
+    #[prost(bool, tag = "20")]
+    pub(crate) legacy: bool,
 }
 
 /// What has been tried to deliver something.

@@ -33,6 +33,11 @@ impl PeerDeviceRow {
         !matches!(self.trust(), DeviceTrustCode::Undecided | DeviceTrustCode::Distrusted)
     }
 
+    /// Whether it is written to, and only in the older encryption.
+    pub(crate) fn knows_only_the_older(&self) -> bool {
+        self.is_listed() && self.is_written_to() && !self.listed_omemo2 && !self.used_omemo2
+    }
+
     /// Whether anything is known of the device but that a list once named it. Else servers could fill the store with ids.
     pub(crate) fn is_worth_keeping(&self) -> bool {
         self.is_listed() || !self.identity.is_empty() || self.used_omemo2

@@ -147,6 +147,7 @@ fn contact_view(contact: &Contact) -> ContactView {
         asks_presence: contact.asks_presence,
         sees_presence: contact.sees_presence,
         undecided_devices_count: contact.undecided_devices_count,
+        legacy: contact.legacy,
         held_count: contact.held_count,
         warnings: warnings(contact, []),
     }
@@ -173,6 +174,7 @@ fn message_view(message: Message) -> MessageView {
         reason,
         verified: message.verified,
         new_app: message.new_app,
+        legacy: message.legacy,
         read: message.read,
         request: message.request,
     }

@@ -23,6 +23,9 @@ pub struct ContactView {
     pub sees_presence: bool,
     /// New devices of theirs that wait for the user's decision.
     pub undecided_devices_count: usize,
+    /// Whether one of the apps that take part knows only the older, weaker encryption.
+    #[serde(default)]
+    pub legacy: bool,
     /// Messages in their name that are held back: nobody has agreed to the app that wrote them.
     #[serde(default)]
     pub held_count: u64,
@@ -61,6 +64,9 @@ pub struct MessageView {
     /// Whether it was written by an app that came later and that nobody has compared.
     #[serde(default)]
     pub new_app: bool,
+    /// Whether it was encrypted in the older, weaker way for one app at least.
+    #[serde(default)]
+    pub legacy: bool,
     /// Whether it has been read here.
     pub read: bool,
     /// Whether it lies in the requests.

@@ -42,11 +42,12 @@ fn line(message: &MessageView, oneself: &str) -> String {
 
 /// What is known of who wrote, in front of the name.
 fn mark(message: &MessageView) -> String {
-    match (message.verified, message.new_app) {
+    let who = match (message.verified, message.new_app) {
         (true, _) => results::mark_verified(),
         (false, true) => results::mark_new_app(),
         (false, false) => String::new(),
-    }
+    };
+    if message.legacy { who + &results::mark_legacy() } else { who }
 }
 
 /// Something that has not been sent: by what it is named, to whom, what, and why it waits.
@@ -130,6 +131,9 @@ pub(super) fn contact(contact: &ContactView) -> String {
     if contact.undecided_devices_count > 0 {
         notes.push(results::contact_new_device());
     }
+    if contact.legacy {
+        notes.push(results::contact_legacy());
+    }
     if contact.held_count > 0 {
         notes.push(results::contact_held(contact.held_count, &contact.address));
     }
@@ -163,6 +167,7 @@ mod tests {
             reason: None,
             verified: false,
             new_app: false,
+            legacy: false,
             read: false,
             request: false,
         }
@@ -181,6 +186,8 @@ mod tests {
         assert_eq!(message(&verified), at("[verified] bob: hello"));
         let new_app = MessageView { new_app: true, ..received("hello") };
         assert_eq!(message(&new_app), at("[new app] bob: hello"));
+        let legacy = MessageView { legacy: true, ..verified.clone() };
+        assert_eq!(message(&legacy), at("[verified] [older encryption] bob: hello"));
         let forged = MessageView { contact_name: "[verified]bob".into(), ..received("hello") };
         assert_eq!(message(&forged), at("(verified]bob: hello"));
         let own = MessageView { direction: "out".into(), state: "sent".into(), ..verified };
@@ -246,6 +253,7 @@ mod tests {
             asks_presence: false,
             sees_presence: false,
             undecided_devices_count: 0,
+            legacy: false,
             held_count: 0,
             warnings: vec!["Odd.".into()],
         };

@@ -147,6 +147,8 @@ sentences! {
         "{count} held back, because they came from an app that you have not confirmed: waxwing devices --of {who}";
     mark_verified() = "[verified] ";
     mark_new_app() = "[new app] ";
+    mark_legacy() = "[older encryption] ";
+    contact_legacy() = "one of the apps knows only the older encryption, which is weaker";
     contact_new_device() = "has a new device: compare numbers";
 
     ask_password() = "Password: ";

@@ -32,6 +32,8 @@ pub(super) struct Said {
     /// When it was written.
     pub(super) written: Option<Timestamp>,
     pub(super) odd_time: bool,
+    /// Said in the older encryption, which does not bind words to their key.
+    pub(super) legacy: bool,
     /// What the sender's device gives to keep, and gives back.
     pub(super) witnesses: Witnesses,
     /// The sender meant other devices than the message is encrypted for.
@@ -74,8 +76,8 @@ impl Context<'_> {
     pub(super) fn legacy(&self, body: &str) -> Said {
         let written = self.stamp();
         match transfers::offer_in_text(body) {
-            Some(file) => Said { file: Some(file), written, ..Said::default() },
-            None => Said { text: body.to_owned(), written, ..Said::default() },
+            Some(file) => Said { file: Some(file), written, legacy: true, ..Said::default() },
+            None => Said { text: body.to_owned(), written, legacy: true, ..Said::default() },
         }
     }
 
@@ -105,6 +107,7 @@ impl Context<'_> {
             token: opened.content.iter().find_map(|c| xep::invites::token(c)).map(str::to_owned),
             written,
             odd_time,
+            legacy: false,
             witnesses: opened.witnesses,
             from_waxwing: opened.recipients_hash.is_some(),
             not_all_addressed: opened
@@ -154,6 +157,7 @@ impl Engine {
             written_ms: said.written.unwrap_or(now).as_millis(),
             saved_ms: now.as_millis(),
             state: StateCode::Received.into(),
+            legacy: said.legacy,
             text: said.text,
             file: said.file,
             ..MessageRow::default()

@@ -21,7 +21,7 @@ use crate::devices::new_device_row;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::event::{Event, Notice};
-use crate::tables::{ContactRow, DeviceTrustCode, HeldRow, PeerDeviceRow};
+use crate::tables::{ContactRow, DeviceTrustCode, HeldRow, MessageRow, PeerDeviceRow};
 use crate::trust::Verdict;
 use content::{Context, Said};
 pub(crate) use held::LookUps;
@@ -209,7 +209,11 @@ impl Engine {
             account: contact.account.clone(),
             address: contact.address.clone(),
             device,
-            message: Some(self.received_row(contact, message, said)),
+            // By the date that is believed: the 30 days are counted from it (B10).
+            message: Some(MessageRow {
+                saved_ms: self.date().as_millis(),
+                ..self.received_row(contact, message, said)
+            }),
         })
     }
 

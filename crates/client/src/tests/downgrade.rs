@@ -95,6 +95,10 @@ fn devices_without_omemo_2_are_reached_by_legacy() {
     assert!(used(&world, NS_LEGACY) > 0);
     world.command(bob, Command::Accept { who: "carol@north.example".into() }).unwrap();
     assert_eq!(world.received(bob), ["old words"]);
+    assert!(world.inbox(bob, crate::command::InboxSide::Contacts).last().unwrap().legacy, "and shown as weaker");
+    assert!(world.inbox(carol, crate::command::InboxSide::Contacts).last().unwrap().legacy);
+    assert!(world.contact(carol, "bob@south.example").unwrap().legacy, "as weak as the weakest device");
+    assert!(!world.contact(alice, "bob@south.example").unwrap().legacy, "alice and bob had met before");
     assert_eq!(world.received(alice), Vec::<String>::new());
     assert!(used(&world, NS_OMEMO2) > 0, "alice and bob had met before");
 }
