@@ -14,6 +14,7 @@ cargo xtask <command> [options]
   test      everything: format, clippy, tests, interop with other servers and clients, short fuzz, licences
               --yes         install missing peers without asking (also when CI is set)
               --no-interop  leave out what needs other people's programs
+  demo      two servers and two people on this machine, and the proof that nobody could read along
   check     the quick part of it: format, house rules, licences, clippy
   fuzz      mutated input against every parser
               --iterations N   per target (default 1000000)
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match args.first().map(String::as_str) {
         Some("test") => test(&options),
         Some("check") => check(),
+        Some("demo") => demo(),
         Some("fuzz") => fuzz(&options),
         Some("bench") => bench(&options),
         Some("mutants") => mutants::replay(&options),
@@ -89,7 +91,33 @@ fn check() -> Result<(), String> {
     run::step("clippy", "cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
+/// Tells whoever builds for the first time how long that takes.
+fn announce_first_build(profile: &str, words: &str) {
+    // This program itself is built without the runtime, everything else with it.
+    let built = std::fs::read_dir(run::root().join("target").join(profile).join("deps"));
+    if !built.into_iter().flatten().flatten().any(|file| file.file_name().to_string_lossy().starts_with("libtokio-")) {
+        println!("{words}");
+    }
+}
+
+fn demo() -> Result<(), String> {
+    announce_first_build(
+        "release",
+        "The first build, with optimisation, takes several minutes; the demo then takes some seconds.",
+    );
+    run::step("demo", "cargo", &["run", "--release", "--package", "waxwing", "--", "demo"])
+}
+
 fn test(options: &Options) -> Result<(), String> {
+    // What needs an answer comes first, so that nobody has to wait for the question.
+    let with_interop = !options.has("--no-interop");
+    if with_interop {
+        peers::install(options)?;
+    }
+    announce_first_build(
+        "debug",
+        "The first build takes about 7 minutes (measured with two cores of an AMD EPYC); the tests follow.",
+    );
     check()?;
     run::step("docs", "cargo", &["doc", "--workspace", "--no-deps", "--lib"])?;
     run::step("tests", "cargo", &["test", "--workspace"])?;
@@ -97,11 +125,10 @@ fn test(options: &Options) -> Result<(), String> {
     let mut differential = fuzz_command("1000000", "2");
     differential.push("stanzas");
     run::step("scanner against rxml", "cargo", &differential)?;
-    if options.has("--no-interop") {
+    if !with_interop {
         println!("\n== interop: left out on request, so this was not the whole test ==");
         return Ok(());
     }
-    peers::install(options)?;
     run::step(
         "interop",
         "cargo",
