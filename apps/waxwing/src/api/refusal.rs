@@ -153,5 +153,5 @@ impl From<Failure> for Refusal {
 
 /// What happened, in the words of the engine, and the command that helps.
 fn with_hint(words: &str, hint: &str) -> String {
-    if hint.is_empty() { words.to_owned() } else { format!("{words} {hint}") }
+    if hint.is_empty() { words.to_owned() } else { format!("{words}\n{hint}") }
 }

@@ -10,13 +10,15 @@ use tokio::sync::Notify;
 
 use super::quiet::{Shared, Watch};
 use crate::api::{Refusal, VERSION};
-use crate::terminal::qr;
+use crate::terminal::{qr, wrap};
 
 /// Where a command writes.
 pub struct Console {
     out: Box<dyn Write + Send>,
     err: Shared,
     json: bool,
+    /// How many columns the terminal has.
+    width: Option<usize>,
     out_is_terminal: bool,
     err_is_terminal: bool,
     /// What a person answers who is not at this process's own terminal.
@@ -39,6 +41,7 @@ impl Console {
             out: Box::new(io::stdout()),
             err: Shared::new(Box::new(io::stderr())),
             json: false,
+            width: columns(),
             out_is_terminal: io::stdout().is_terminal(),
             err_is_terminal: io::stderr().is_terminal(),
             answers: None,
@@ -50,14 +53,32 @@ impl Console {
     #[must_use]
     pub fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
         let err = Shared::new(err);
-        Self { out, err, json: false, out_is_terminal: false, err_is_terminal: false, answers: None, interrupts: None }
+        Self {
+            out,
+            err,
+            json: false,
+            width: None,
+            out_is_terminal: false,
+            err_is_terminal: false,
+            answers: None,
+            interrupts: None,
+        }
     }
 
     /// A person elsewhere, who sees both and answers in lines.
     #[must_use]
     pub fn of_person(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, answers: Box<dyn BufRead + Send>) -> Self {
         let (err, answers) = (Shared::new(err), Some(answers));
-        Self { out, err, json: false, out_is_terminal: true, err_is_terminal: true, answers, interrupts: None }
+        Self {
+            out,
+            err,
+            json: false,
+            width: None,
+            out_is_terminal: true,
+            err_is_terminal: true,
+            answers,
+            interrupts: None,
+        }
     }
 
     /// That person presses Ctrl-C whenever `interrupts` says so.
@@ -148,7 +169,12 @@ impl Console {
     /// Writes a line of a result for people; nothing with `--json`.
     pub(crate) fn line(&mut self, text: &str) {
         if !self.json {
-            self.print(&format!("{text}\n"));
+            // Messages and lists begin with a time or a number; their lines are those of others.
+            let is_ours = !text.starts_with(|c: char| c.is_ascii_digit());
+            match self.width.filter(|_| self.out_is_terminal && is_ours) {
+                Some(width) => self.print(&format!("{}\n", wrap::at_words(text, width))),
+                None => self.print(&format!("{text}\n")),
+            }
         }
     }
 
@@ -164,7 +190,11 @@ impl Console {
 
     /// Writes a line about what goes on; standard error, so that results stay clean.
     pub(crate) fn note(&mut self, text: &str) {
-        self.err.write(&format!("{}\n", text.trim_end()));
+        let text = match self.width.filter(|_| self.err_is_terminal && !self.json) {
+            Some(width) => wrap::at_words(text.trim_end(), width),
+            None => text.trim_end().to_owned(),
+        };
+        self.err.write(&format!("{text}\n"));
     }
 
     /// Writes an object for programs; nothing without `--json`.
@@ -183,6 +213,12 @@ impl Console {
             self.note(&refusal.text);
         }
     }
+}
+
+/// The width of the terminal that the lines beside the result go to.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns >= 20)
 }
 
 /// Every object says its version.

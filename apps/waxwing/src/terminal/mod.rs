@@ -4,3 +4,4 @@ pub mod local;
 pub mod plain;
 pub mod progress;
 pub mod qr;
+pub mod wrap;

@@ -72,7 +72,7 @@ sentences! {
     ca_file_helps() =
         "If the server has an authority of its own and you have its certificate, give it: --ca-file FILE";
     name_the_profile() = "For another account use another profile: waxwing --home DIR ...";
-    join_or_login() = "With an invite link: waxwing join 'xmpp:...'   With an account: waxwing login you@example.org";
+    join_or_login() = "With an invite link: waxwing join 'xmpp:...'\nWith an account: waxwing login you@example.org";
     invite_helps() = "Give them an invite link: waxwing invite";
     comparing_helps() = "Compare numbers with them: waxwing verify NAME";
     number_helps() = "See it: waxwing verify NAME";

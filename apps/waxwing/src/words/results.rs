@@ -67,7 +67,7 @@ sentences! {
     still_waiting() = "Still waiting for your server. Ctrl-C ends it.";
     late_file_saved(path) = "    a file that could not be fetched before is here now: {path}";
     server_not_reached() = "Your server cannot be reached at the moment. Shown is what had arrived before.";
-    answer_requests(who) = "To write back: waxwing contacts accept {who}   To hear nothing more: waxwing contacts block {who}";
+    answer_requests(who) = "To write back: waxwing contacts accept {who}\nTo hear nothing more: waxwing contacts block {who}";
     resembles(name, address) = "This name looks like that of {name} ({address}), who is your contact. It is somebody else.";
     more_not_kept() = "They have written more than is kept of somebody who is not your contact (20 messages).";
     warning(about, warning) = "! {about}: {warning}";
@@ -89,11 +89,11 @@ sentences! {
     device_refused(number) = "The app {number} gets nothing from now on.";
     this_device(number) = "{number}  this app";
     decide_own_device(number) =
-        "Is it yours? Compare the digits with those that the app shows. Yes: waxwing devices agree {number}   No: waxwing \
-         devices refuse {number}";
+        "Is it yours? Compare the digits with those that the app shows.\nYes: waxwing devices agree {number}\nNo: waxwing devices \
+         refuse {number}";
     decide_device_of(who, number) =
-        "Ask {who} whether it is theirs. Yes: waxwing devices --of {who} agree {number}   No: waxwing devices --of {who} \
-         refuse {number}   Better still: waxwing verify {who}";
+        "Ask {who} whether it is theirs.\nYes: waxwing devices --of {who} agree {number}\nNo: waxwing devices --of {who} \
+         refuse {number}\nBetter still: waxwing verify {who}";
     device_label(label) = "calls itself \"{label}\"";
     device_since(time) = "here since {time}";
     device_compared() = "compared: can read along";

@@ -28,7 +28,7 @@ async fn a_link_that_cannot_be_used_says_why() {
             "Either a letter of the link is wrong, or somebody is in between.",
         ),
         (&["join", peer, "--name", "carol"], "This link connects two servers."),
-        (&["join", &link], "This link lets you choose a user name. Choose one: --name NAME"),
+        (&["join", &link], "This link lets you choose a user name.\nChoose one: --name NAME"),
     ] {
         let ran = newcomer.run(line).await;
         assert!(ran.err.contains(words), "{line:?}: {ran:?}");
