@@ -222,6 +222,19 @@ impl Store {
         transaction.commit().await
     }
 
+    /// The generation to write next, where the key file says `in_file`: to the file first, then here.
+    ///
+    /// A file that is ahead already is caught up with and not outrun: a disk that takes nothing for several starts would
+    /// otherwise look like a store that was put back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::get`].
+    pub async fn next_generation(&self, in_file: u64) -> Result<u64, StoreError> {
+        let here = self.generation().await?;
+        Ok(if in_file > here { in_file } else { here.saturating_add(1) })
+    }
+
     /// Compares this store with the key file that it was opened by.
     ///
     /// A crash between the two writes of a generation leaves the store one behind its file: that is not a rollback.

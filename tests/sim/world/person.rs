@@ -85,7 +85,7 @@ impl Person {
                 Continuity::Same => Origin::Same,
                 _ => Origin::Copied,
             };
-            self.generation += 1;
+            self.generation = store.next_generation(self.generation).await?;
             store.set_generation(self.generation).await?;
             let engine = Engine::open(store.clone(), Environment::new(clock, random), origin).await;
             self.engine = Some(engine.map_err(|_| StoreError::Altered)?);
@@ -117,8 +117,10 @@ impl Person {
     /// Writes the next generation: to the key file, then to the store.
     /// A store that is one behind is found so at the next start, and that is allowed; but nothing is sealed then.
     pub(crate) fn advance_generation(&mut self) -> bool {
-        self.generation += 1;
-        self.store.as_ref().is_some_and(|store| block_on(store.set_generation(self.generation)).is_ok())
+        let Some(store) = &self.store else { return false };
+        let Ok(next) = block_on(store.next_generation(self.generation)) else { return false };
+        self.generation = next;
+        block_on(store.set_generation(next)).is_ok()
     }
 
     /// Finds how an earlier command of this start ended.

@@ -79,7 +79,8 @@ pub(super) struct Generation {
 impl Generation {
     /// Counts one further, in the key file first: a database that lags behind by more than one was put back.
     pub(super) async fn advance(&mut self) -> Result<(), OpenError> {
-        self.file.generation = self.file.generation.saturating_add(1);
+        let next = self.store.next_generation(self.file.generation).await;
+        self.file.generation = next.map_err(|error| OpenError::Store(self.home.database(), error))?;
         let path = self.home.key_file();
         keys::replace(&path, self.home.data(), &self.file).map_err(|error| OpenError::Keys(path, error))?;
         let stored = self.store.set_generation(self.file.generation).await;

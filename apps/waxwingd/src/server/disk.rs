@@ -91,7 +91,7 @@ async fn advance_generation(store: &Store, mut file: KeyFile, keys: &Path, data:
         Continuity::OtherInstance => return Err(at_data(StoreError::WrongKey)),
         _ => Found::RolledBack,
     };
-    file.generation = file.generation.saturating_add(1);
+    file.generation = store.next_generation(file.generation).await.map_err(at_data)?;
     let path = key_file(keys);
     keys::replace(&path, data, &file).map_err(|error| StartError::Keys { path, error })?;
     store.set_generation(file.generation).await.map_err(at_data)?;

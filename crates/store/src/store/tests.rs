@@ -235,6 +235,10 @@ fn a_copied_or_restored_store_is_recognised() {
     file.generation = 1; // the file is written first: a crash here is no rollback
     assert_eq!(block_on(store.continuity(&file)), Ok(Continuity::Same));
     block_on(store.set_generation(1)).unwrap();
+    assert_eq!(block_on(store.next_generation(1)), Ok(2));
+    for _ in 0..3 {
+        assert_eq!(block_on(store.next_generation(2)), Ok(2), "a file that is ahead is not outrun");
+    }
     file.generation = 3;
     assert_eq!(block_on(store.continuity(&file)), Ok(Continuity::RolledBack));
     block_on(store.set_generation(3)).unwrap();
