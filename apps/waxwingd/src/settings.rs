@@ -213,6 +213,9 @@ pub struct FederationSettings {
     pub peers: Vec<String>,
     /// Networks, besides the public internet, in which other servers may be that nobody has added as a peer.
     pub networks: Vec<IpNetwork>,
+    /// Whether people's links introduce brokers that name themselves by their key. Without it: where this broker names
+    /// itself, too.
+    pub by_link: Option<bool>,
 }
 
 impl Default for FederationSettings {
@@ -225,6 +228,7 @@ impl Default for FederationSettings {
             dns: None,
             peers: Vec::new(),
             networks: Vec::new(),
+            by_link: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use xmpp::stream::DomainCheck;
 use xmpp::stream::c2s::Registration;
 use xmpp::xml::{self, Element};
 
@@ -39,6 +40,9 @@ pub struct BrokerConfig {
     pub limits: Limits,
     /// Servers that are reached without DNS and recognised by their key, set by `peer add`.
     pub peers: Vec<Peer>,
+    /// Brokers that name themselves by their key may be introduced by people's links, if the operator's rules permit the
+    /// domain; without it they may not.
+    pub by_link: Option<DomainCheck>,
 }
 
 impl BrokerConfig {
@@ -58,6 +62,7 @@ impl BrokerConfig {
             stream_features: Vec::new(),
             limits: Limits::default(),
             peers: Vec::new(),
+            by_link: None,
         }
     }
 }
@@ -71,6 +76,16 @@ pub struct Peer {
     pub addresses: Vec<String>,
     /// SHA-256 over its SubjectPublicKeyInfo; certificates are checked as usual when absent.
     pub pin: Option<[u8; 32]>,
+    /// The accounts whose links have made it known; none where the operator has.
+    pub introduced_by: Vec<String>,
+}
+
+impl Peer {
+    /// Whether it is known by people's links, so that what is said of its place is a stranger's word.
+    #[must_use]
+    pub fn is_introduced(&self) -> bool {
+        !self.introduced_by.is_empty()
+    }
 }
 
 impl std::fmt::Debug for Peer {

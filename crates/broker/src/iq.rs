@@ -101,6 +101,7 @@ pub(crate) async fn dispatch(core: &Core, request: &IqRequest<'_>) -> IqOutcome 
         crate::accounts::registration::handle,
         crate::invites::handle,
         crate::upload::handle,
+        crate::federation::handle,
         crate::small::handle,
     );
     Condition::ServiceUnavailable.into()

@@ -17,7 +17,7 @@ pub const OFFLINE: Table = Table::new("offline");
 /// How full each offline queue is. Point rows, named `quota` for all of it, `sender ADDRESS` and `domain NAME` for what
 /// one sender or another server has in it: [`OfflineQuotaRow`].
 pub const OFFLINE_QUOTA: Table = Table::new("offline-quota");
-/// Servers known by configuration. Point rows of the owner `peers`, named by domain: [`PeerRow`].
+/// Servers known by configuration, and brokers that people have introduced by links. Point rows of the owner `peers`, named by domain: [`PeerRow`].
 pub const PEERS: Table = Table::new("peers");
 
 /// Invitations. Point rows of the owner `invites`, named by token: [`InviteRow`].
@@ -168,6 +168,9 @@ pub struct PeerRow {
     /// SHA-256 over its SubjectPublicKeyInfo.
     #[prost(bytes = "vec", optional, tag = "3")]
     pub pin: Option<Vec<u8>>,
+    /// The accounts whose links have made it known; none where the operator has.
+    #[prost(string, repeated, tag = "4")]
+    pub introduced_by: Vec<String>,
 }
 
 /// An invitation.

@@ -55,6 +55,7 @@ impl ContactRow {
         if self.server_pin.is_none() || self.server_pin == pin {
             self.server_pin = pin;
             self.server_endpoints = endpoints_to_rows(&invitation.endpoints);
+            self.server_introduced = false;
         }
     }
 }
@@ -128,6 +129,7 @@ impl Engine {
         }
         tx.commit().await?;
         self.emit_contact(&row).await?;
+        self.introduce_server(&row)?; // before anything is asked of it
         self.advance(&who).await?;
         if server_before != (row.server_pin.clone(), row.server_endpoints.clone()) {
             self.files_reachable(&who).await?;

@@ -89,7 +89,7 @@ pub(crate) fn endpoint_from_uri(endpoint: &uri::Endpoint) -> Endpoint {
     Endpoint { host, port: endpoint.port }
 }
 
-fn endpoint_to_uri(endpoint: &Endpoint) -> Option<uri::Endpoint> {
+pub(crate) fn endpoint_to_uri(endpoint: &Endpoint) -> Option<uri::Endpoint> {
     let host = match endpoint.host.parse() {
         Ok(address) => uri::Host::Address(address),
         Err(_) => uri::Host::parse(&xmpp::jid::to_ascii(&endpoint.host)?).ok()?,

@@ -41,6 +41,7 @@
 //! ```
 
 mod account;
+mod brokers;
 mod bundles;
 pub mod command;
 mod contacts;

@@ -247,6 +247,9 @@ pub(crate) struct ContactRow {
     pub(crate) server_pin: Option<Vec<u8>>,
     #[prost(message, repeated, tag = "13")]
     pub(crate) server_endpoints: Vec<EndpointRow>,
+    /// Whether our own server has been told of theirs.
+    #[prost(bool, tag = "28")]
+    pub(crate) server_introduced: bool,
     /// The digits that the user was shown last, to be compared.
     #[prost(string, tag = "14")]
     pub(crate) number_shown: String,

@@ -54,6 +54,12 @@ impl Connection {
         !matches!(self.inner, Inner::Plain(_))
     }
 
+    /// Says whether the peer has said by ALPN that it is a server, on a port that serves both.
+    pub fn is_for_servers(&self) -> bool {
+        let Inner::Responder(tls) = &self.inner else { return false };
+        tls.get_ref().1.alpn_protocol() == Some(crate::tls::SERVERS_ALPN)
+    }
+
     /// Returns the peer's address, for rate limits. It must never be logged or kept.
     pub fn peer_address(&self) -> Option<IpAddr> {
         let tcp = match &self.inner {

@@ -42,6 +42,7 @@ pub mod nick;
 pub mod omemo;
 pub mod oob;
 pub mod origin;
+pub mod peer;
 pub mod ping;
 pub mod policy;
 pub mod pubsub;

@@ -31,18 +31,23 @@ impl Drop for Directory {
 
 /// Starts a broker in memory.
 pub(crate) async fn broker(domain: &str) -> Server {
-    start(domain, false).await
+    start(Some(domain), false).await
+}
+
+/// Starts a broker in memory that names itself.
+pub(crate) async fn nameless_broker() -> Server {
+    start(None, false).await
 }
 
 /// Starts a broker that opens an account for everybody.
 pub(crate) async fn open_broker(domain: &str) -> Server {
-    start(domain, true).await
+    start(Some(domain), true).await
 }
 
 /// Password hashing is cheap, as these tests hash a lot.
-async fn start(domain: &str, is_open: bool) -> Server {
+async fn start(domain: Option<&str>, is_open: bool) -> Server {
     let mut settings = Settings::in_memory();
-    settings.domain = Some(domain.to_owned());
+    settings.domain = domain.map(str::to_owned);
     settings.registration.is_open = is_open;
     settings.scram_iterations = 4096;
     Server::start(settings).await.expect("a broker starts")

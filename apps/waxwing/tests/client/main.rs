@@ -4,6 +4,7 @@ mod harness;
 mod notices;
 mod own_devices;
 
+mod by_link;
 mod conversation;
 mod demo;
 mod diagnoses;

@@ -81,8 +81,12 @@ async fn status(context: &Context) -> Result<Status, Failure> {
 
 async fn peer_lines(context: &Context) -> Result<Vec<PeerLine>, Failure> {
     let known = peers::list(&context.shared.broker).await?;
-    let line =
-        |peer: broker::Peer| PeerLine { pinned: peer.pin.is_some(), domain: peer.domain, addresses: peer.addresses };
+    let line = |peer: broker::Peer| PeerLine {
+        pinned: peer.pin.is_some(),
+        by_link: peer.is_introduced(),
+        domain: peer.domain,
+        addresses: peer.addresses,
+    };
     Ok(known.into_iter().map(line).collect())
 }
 

@@ -264,6 +264,9 @@ pub struct PeerLine {
     pub addresses: Vec<String>,
     /// Whether it is recognised by its pin.
     pub pinned: bool,
+    /// Whether people have made it known by links, and not the operator.
+    #[serde(default)]
+    pub by_link: bool,
 }
 
 /// An account.

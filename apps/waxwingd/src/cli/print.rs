@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use serde_json::json;
 
 use super::announce;
-use crate::admin::protocol::{Check, Done, Failure, InviteLine, ListedLine, State, Status};
+use crate::admin::protocol::{Check, Done, Failure, InviteLine, ListedLine, PeerLine, State, Status};
 use xmpp::time::{Clock as _, Timestamp};
 
 /// The version of what programs read; the same as of the client.
@@ -69,9 +69,11 @@ fn as_text(done: &Done) -> String {
         }
         Done::Peers(peers) if peers.is_empty() => "No other broker is remembered.\n".to_owned(),
         Done::Peers(peers) => {
+            let by_link =
+                |peer: &PeerLine| if peer.by_link { "  (by a link that somebody here has added)" } else { "" };
             let lines = peers.iter().map(|peer| match peer.addresses.as_slice() {
-                [] => format!("{}\n", peer.domain),
-                addresses => format!("{}  at {}\n", peer.domain, addresses.join(", ")),
+                [] => format!("{}{}\n", peer.domain, by_link(peer)),
+                addresses => format!("{}  at {}{}\n", peer.domain, addresses.join(", "), by_link(peer)),
             });
             lines.collect()
         }

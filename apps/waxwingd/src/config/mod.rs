@@ -204,12 +204,13 @@ struct FederationSection {
     dns: Option<SocketAddr>,
     peers: Vec<String>,
     networks: Vec<NetworkText>,
+    by_link: Option<bool>,
 }
 
 impl Default for FederationSection {
     fn default() -> Self {
         let FederationSettings { is_enabled, allow, deny, dns, peers, .. } = FederationSettings::default();
-        Self { enabled: is_enabled, ca_file: None, allow, deny, dns, peers, networks: Vec::new() }
+        Self { enabled: is_enabled, ca_file: None, allow, deny, dns, peers, networks: Vec::new(), by_link: None }
     }
 }
 
@@ -270,11 +271,12 @@ impl File {
         settings.proxies = networks(self.proxies);
         let OnionSection { client, server, pre_auth } = self.onion;
         settings.onion = OnionListeners { client, server, pre_auth: (pre_auth > 0).then_some(pre_auth) };
-        let FederationSection { enabled, ca_file: _, allow, deny, dns, peers, networks: near } = self.federation;
+        let FederationSection { enabled, ca_file: _, allow, deny, dns, peers, networks: near, by_link } =
+            self.federation;
         let authorities_pem = settings.federation.authorities_pem.take();
         let networks = networks(near);
         settings.federation =
-            FederationSettings { is_enabled: enabled, authorities_pem, allow, deny, dns, peers, networks };
+            FederationSettings { is_enabled: enabled, authorities_pem, allow, deny, dns, peers, networks, by_link };
         self.limits.apply(settings);
     }
 }

@@ -23,17 +23,18 @@ pub(crate) enum Start {
     DirectTls,
 }
 
-/// Serves clients at a port until the broker stops.
+/// Serves clients at a port until the broker stops; and, where TLS comes first, other servers that say that they are ones.
 pub(crate) fn serve_clients(shared: &Arc<Shared>, tasks: &Tasks, listener: Listener, start: Start) {
     serve(shared, tasks, listener, move |shared, arrived, token| async move {
-        let Arrived { connection, admission, descriptor, .. } = arrived;
-        let wake = WakeSignal::new();
-        let stranger = Stranger::new(&shared, admission);
-        let begun = timeout_at(stranger.deadline, Box::pin(begin(connection, &shared.client_tls, start)));
-        let Ok(Some((connection, transport, upgrade))) = begun.await else { return };
-        let session = shared.broker.accept_client(transport, wake.callback());
-        let (stranger, descriptor) = (Some(stranger), Some(descriptor));
-        drive(&shared, session, Peer { connection, wake, upgrade, stranger, descriptor }).await;
+        if let Some(begun) = begin(&shared, arrived, &shared.client_tls, start).await {
+            if begun.connection.is_for_servers() && shared.federation.is_enabled {
+                talk_with_server(&shared, begun).await;
+            } else {
+                let wake = WakeSignal::new();
+                let session = shared.broker.accept_client(begun.transport.clone(), wake.callback());
+                drive(&shared, session, begun.into_peer(wake)).await;
+            }
+        }
         drop(token);
     });
 }
@@ -41,20 +42,21 @@ pub(crate) fn serve_clients(shared: &Arc<Shared>, tasks: &Tasks, listener: Liste
 /// Serves other servers at a port until the broker stops.
 pub(crate) fn serve_servers(shared: &Arc<Shared>, tasks: &Tasks, listener: Listener, start: Start) {
     serve(shared, tasks, listener, move |shared, arrived, token| async move {
-        let Arrived { connection, admission, network, descriptor } = arrived;
-        let wake = WakeSignal::new();
-        let stranger = Stranger::new(&shared, admission);
-        let begun = timeout_at(stranger.deadline, Box::pin(begin(connection, &shared.server_tls, start)));
-        let Ok(Some((connection, transport, upgrade))) = begun.await else { return };
-        let transport = match transport {
-            Transport::Tls(facts) => Transport::Tls(shared.permitted(facts)),
-            Transport::Plain => Transport::Plain,
-        };
-        let session = shared.broker.accept_server_from(transport, wake.callback(), network.as_deref());
-        let (stranger, descriptor) = (Some(stranger), Some(descriptor));
-        drive(&shared, session, Peer { connection, wake, upgrade, stranger, descriptor }).await;
+        if let Some(begun) = begin(&shared, arrived, &shared.server_tls, start).await {
+            talk_with_server(&shared, begun).await;
+        }
         drop(token);
     });
+}
+
+async fn talk_with_server(shared: &Shared, begun: Begun) {
+    let wake = WakeSignal::new();
+    let transport = match begun.transport.clone() {
+        Transport::Tls(facts) => Transport::Tls(shared.permitted(facts)),
+        Transport::Plain => Transport::Plain,
+    };
+    let session = shared.broker.accept_server_from(transport, wake.callback(), begun.network.as_deref());
+    drive(shared, session, begun.into_peer(wake)).await;
 }
 
 /// Serves web pages and files at a port until the broker stops.
@@ -111,17 +113,34 @@ async fn admit(shared: &Shared, arrival: Arrival) -> Option<Arrived> {
     Some(Arrived { connection, admission, network, descriptor })
 }
 
-/// Brings a new connection to where its stream begins.
-async fn begin(
+/// A connection whose stream begins.
+struct Begun {
     connection: Connection,
-    tls: &ServerTls,
-    start: Start,
-) -> Option<(Connection, Transport, Option<Box<Upgrade>>)> {
-    match start {
-        Start::Plain => Some((connection, Transport::Plain, Some(Box::new(Upgrade::Accept(tls.clone()))))),
-        Start::DirectTls => {
-            let (connection, facts) = connection.accept_tls(tls, 0).await.ok()?;
-            Some((connection, Transport::Tls(facts), None))
-        }
+    transport: Transport,
+    upgrade: Option<Box<Upgrade>>,
+    stranger: Stranger,
+    descriptor: Charge,
+    network: Option<String>,
+}
+
+impl Begun {
+    fn into_peer(self, wake: WakeSignal) -> Peer {
+        let Self { connection, upgrade, stranger, descriptor, .. } = self;
+        Peer { connection, wake, upgrade, stranger: Some(stranger), descriptor: Some(descriptor) }
     }
+}
+
+/// Brings a new connection to where its stream begins.
+async fn begin(shared: &Shared, arrived: Arrived, tls: &ServerTls, start: Start) -> Option<Begun> {
+    let Arrived { connection, admission, network, descriptor } = arrived;
+    let stranger = Stranger::new(shared, admission);
+    let (connection, transport, upgrade) = match start {
+        Start::Plain => (connection, Transport::Plain, Some(Box::new(Upgrade::Accept(tls.clone())))),
+        Start::DirectTls => {
+            let accepting = Box::pin(connection.accept_tls(tls, 0));
+            let (connection, facts) = timeout_at(stranger.deadline, accepting).await.ok()?.ok()?;
+            (connection, Transport::Tls(facts), None)
+        }
+    };
+    Some(Begun { connection, transport, upgrade, stranger, descriptor, network })
 }

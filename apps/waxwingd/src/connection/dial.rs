@@ -7,7 +7,7 @@ use broker::Peer as KnownPeer;
 use broker::federation::{DialFailure, DialRequest};
 use net::Service;
 use net::certificate::Pin;
-use net::dial::{DialError, Endpoint, HostPort, Link, Target};
+use net::dial::{DialError, Endpoint, HostPort, Link, Mode, Target};
 use net::verify::Trust;
 use net::wake::WakeSignal;
 use xmpp::stream::Transport;
@@ -94,17 +94,29 @@ pub(crate) enum NotReached {
 
 /// As [`reach`], and says precisely why not.
 pub(crate) async fn try_reach(shared: &Shared, domain: &str, known: Option<&KnownPeer>) -> Result<Link, NotReached> {
-    let is_permitted = shared.federation.is_enabled && (known.is_some() || shared.federation.permits(domain));
+    let operators = known.filter(|peer| !peer.is_introduced());
+    let introduced = known.filter(|peer| peer.is_introduced() && shared.broker.config.by_link.is_some());
+    let is_permitted = shared.federation.is_enabled && (operators.is_some() || shared.federation.permits(domain));
     if !is_permitted {
         return Err(NotReached::NotPermitted);
     }
+    // such names are in no DNS (RFC 6762 §3), unless the operator has one for them
+    if operators.or(introduced).is_none() && domain.ends_with(".local") && shared.federation.dns.is_none() {
+        return Err(NotReached::Failed(DialError::NotOffered));
+    }
     let mut target = Target::new(domain, Service::Server);
     let mut tls = shared.dial_tls.clone();
-    if known.is_none() {
+    if operators.is_none() {
         target = target.within(shared.addresses.clone());
     }
-    if let Some(peer) = known {
-        target = target.at(peer.addresses.iter().filter_map(|at| HostPort::parse(at)).flat_map(Endpoint::either));
+    if let Some(peer) = operators.or(introduced) {
+        let places = peer.addresses.iter().filter_map(|at| HostPort::parse(at));
+        // links name places for direct TLS; an operator may have meant either
+        let direct = |host| Endpoint { host, mode: Mode::DirectTls };
+        target = match operators {
+            Some(_) => target.at(places.flat_map(Endpoint::either)),
+            None => target.at(places.map(direct)),
+        };
         if let Some(pin) = peer.pin {
             tls = tls.with_trust(Trust::pins([Pin::from_bytes(pin)]));
         }

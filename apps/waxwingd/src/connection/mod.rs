@@ -55,14 +55,17 @@ impl Shared {
         }
     }
 
-    /// Lets a certificate count only for domains that the settings permit. Peers with a configured pin are recognised
-    /// by the broker itself.
+    /// Lets a certificate count only for domains that the settings permit, and its key for the name that it makes, where
+    /// links may introduce brokers. Peers with a configured pin are recognised by the broker itself.
     fn permitted(&self, mut facts: TlsFacts) -> TlsFacts {
         if let Some(certificate) = &mut facts.peer_certificate {
             let federation = self.federation.clone();
             let check = certificate.verified_domain_check.clone();
-            certificate.verified_domain_check =
-                DomainCheck::new(move |domain| federation.permits(domain) && check.verifies(domain));
+            let pin = self.broker.config.by_link.is_some().then_some(certificate.spki_sha256);
+            let names_itself = move |domain: &str| pin.is_some_and(|pin| xep::peer::makes(&pin, domain));
+            certificate.verified_domain_check = DomainCheck::new(move |domain| {
+                federation.permits(domain) && (names_itself(domain) || check.verifies(domain))
+            });
         }
         facts
     }

@@ -82,6 +82,7 @@ pub fn parse_peer(text: &str) -> Option<Peer> {
         domain: link.address.domainpart().to_owned(),
         addresses: link.at.iter().map(Endpoint::to_text).collect(),
         pin: link.pin,
+        introduced_by: Vec::new(),
     })
 }
 

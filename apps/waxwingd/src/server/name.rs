@@ -3,18 +3,12 @@
 use net::certificate::Pin;
 use xmpp::jid::BareJid;
 
-/// RFC 4648 §6 in lower case.
-const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-/// How many characters of the pin stand in the name.
-const PIN_CHARS: usize = 6;
-
 /// Longest part of the machine's name, so that the label stays below 63 bytes.
 const HOST_CHARS_MAX: usize = 40;
 
-/// Makes `<hostname>-<6 characters of the pin>.local`.
+/// Makes `<hostname>-<20 characters of the pin>.local`.
 ///
-/// The characters keep brokers on machines of the same name apart; `.local` is never looked up in public DNS
+/// The characters keep brokers on machines of the same name apart, and prove the name to whoever sees the key; `.local` is never looked up in public DNS
 /// (RFC 6762 §3), so the name cannot belong to somebody else.
 #[must_use]
 pub fn own_name(hostname: &str, pin: &Pin) -> String {
@@ -25,17 +19,7 @@ pub fn own_name(hostname: &str, pin: &Pin) -> String {
         "" => "waxwing",
         label => label,
     };
-    format!("{label}-{}.local", pin_chars(pin))
-}
-
-/// The first characters of the pin in base32.
-fn pin_chars(pin: &Pin) -> String {
-    let bits = pin.as_bytes().iter().take(4).fold(0u32, |bits, byte| (bits << 8) | u32::from(*byte));
-    let character = |nth: usize| {
-        let value = (bits >> (27 - 5 * nth)) & 31;
-        BASE32.get(value as usize).map_or('a', |b| char::from(*b))
-    };
-    (0..PIN_CHARS).map(character).collect()
+    format!("{label}-{}.local", xep::peer::name_chars(pin.as_bytes()))
 }
 
 /// Brings a domain into the form that accounts have, or says that it is none: a name, never an address.
@@ -60,13 +44,11 @@ mod tests {
 
     #[test]
     fn names_carry_the_machine_and_the_pin() {
-        let mut bytes = [0; 32];
-        bytes[..4].copy_from_slice(&[0xff, 0x00, 0xff, 0x00]);
-        let pin = Pin::from_bytes(bytes);
-        assert_eq!(own_name("Tower.example.org", &pin), "tower-74ap6a.local");
-        assert_eq!(own_name("__", &pin), "waxwing-74ap6a.local");
-        assert_eq!(own_name("", &pin), "waxwing-74ap6a.local");
-        assert_eq!(own_name("a b", &pin), "a-b-74ap6a.local");
+        let pin = Pin::from_bytes([0xff; 32]);
+        assert_eq!(own_name("Tower.example.org", &pin), "tower-77777777777777777777.local");
+        assert_eq!(own_name("__", &pin), "waxwing-77777777777777777777.local");
+        assert_eq!(own_name("", &pin), "waxwing-77777777777777777777.local");
+        assert_eq!(own_name("a b", &pin), "a-b-77777777777777777777.local");
         let long = own_name(&"x".repeat(80), &pin);
         assert!(canonical(&long).is_some(), "{long}");
     }

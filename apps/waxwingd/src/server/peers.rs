@@ -60,7 +60,8 @@ pub(crate) async fn list(broker: &Broker) -> Result<Vec<Peer>, PeerError> {
     for (_, value) in rows {
         let row = PeerRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
         let pin = row.pin.and_then(|pin| pin.try_into().ok());
-        peers.push(Peer { domain: row.domain, addresses: row.addresses, pin });
+        let introduced_by = row.introduced_by;
+        peers.push(Peer { domain: row.domain, addresses: row.addresses, pin, introduced_by });
     }
     peers.sort_by(|a, b| a.domain.cmp(&b.domain));
     Ok(peers)

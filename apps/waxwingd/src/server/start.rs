@@ -16,6 +16,7 @@ use net::tls::{ClientTls, Purpose, ServerTls};
 use net::verify::Trust;
 use store::{ClockGuard, ClockReading, ClockVerdict, Store, StoreError};
 use xep::uri::Host;
+use xmpp::stream::DomainCheck;
 use xmpp::time::{Clock as _, Timestamp};
 
 use super::certificate::{self, IdentityRow};
@@ -57,6 +58,9 @@ pub(super) async fn start(settings: Settings) -> Result<Server, StartError> {
     let mut config = broker_config(&settings, &row.domain, &addresses, &hosts);
     config.invites.pin = link_pin.map(|pin| *pin.as_bytes());
     config.peers = peers(&settings)?;
+    let by_link = settings.federation.is_enabled && settings.federation.by_link.unwrap_or(!row.is_public_name);
+    let rules = settings.federation.clone();
+    config.by_link = by_link.then(|| DomainCheck::new(move |domain| rules.permits(domain)));
     let broker = Broker::new(config, store, env);
     broker.load_peers().await.map_err(|error| store_error(&settings, error))?;
 
@@ -108,10 +112,11 @@ fn shared(
     let names = settings.federation.dns.map_or_else(Names::system, Names::from_server);
     let pre_auth = settings.limits.pre_auth;
     let tls = |purpose| ServerTls::new(purpose, Arc::clone(identity)).with_timeout(pre_auth);
+    let server_tls = tls(Purpose::XmppServers).with_peer_trust(trust.clone(), Routes::default());
     Shared {
         broker,
-        client_tls: tls(Purpose::XmppClients),
-        server_tls: tls(Purpose::XmppServers).with_peer_trust(trust.clone(), Routes::default()),
+        client_tls: tls(Purpose::XmppClients).with_servers(server_tls.clone()),
+        server_tls,
         https_tls: tls(Purpose::Https),
         dial_tls: ClientTls::new(net::Service::Server, trust).with_identity(Arc::clone(identity)),
         dialler: Dialler::direct(names.clone()),

@@ -2,6 +2,7 @@
 
 mod administration;
 mod away;
+mod by_link;
 mod dependencies;
 mod diagnoses;
 mod dns;

@@ -10,6 +10,7 @@
 //! acknowledged when it died is sent once more on the next one, with the same ids.
 
 mod inbound;
+mod introductions;
 mod outbound;
 mod peers;
 mod rates;
@@ -28,6 +29,7 @@ use xmpp::xml::Frame;
 use zeroize::Zeroizing;
 
 pub use inbound::InboundSession;
+pub(crate) use introductions::handle;
 pub use outbound::OutboundSession;
 pub use session::ServerSession;
 
@@ -111,6 +113,8 @@ pub(crate) struct Federation {
     dials: Mutex<VecDeque<DialRequest>>,
     dial_wake: Mutex<Option<Wake>>,
     peers: Peers,
+    /// Held while somebody introduces a broker: what an account may is counted, then changed.
+    introducing: tokio::sync::Mutex<()>,
     rates: DomainRates,
     /// What dialback keys are made of (XEP-0185); as old as the process.
     dialback_secret: Zeroizing<Vec<u8>>,
@@ -131,6 +135,7 @@ impl Federation {
             dials: Mutex::default(),
             dial_wake: Mutex::default(),
             peers: Peers::new(config.peers.clone()),
+            introducing: tokio::sync::Mutex::default(),
             rates: DomainRates::new(config.limits.server_stanzas, config.limits.new_domain_divisor),
             dialback_secret: secret,
             streams: Arc::new(streams),

@@ -23,6 +23,12 @@ impl Peers {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(domain).cloned()
     }
 
+    /// Counts the brokers that an account has introduced.
+    pub(super) fn introduced_by(&self, account: &str) -> usize {
+        let peers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        peers.values().filter(|peer| peer.introduced_by.iter().any(|by| by == account)).count()
+    }
+
     fn remove(&self, domain: &str) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(domain);
     }
@@ -40,7 +46,9 @@ impl Core {
         if self.is_own_domain(domain) {
             return false;
         }
-        match self.federation.peers.find(domain).and_then(|peer| peer.pin) {
+        // what people introduce is judged like any other broker, so that the operator's rules count
+        let operators = self.federation.peers.find(domain).filter(|peer| !peer.is_introduced());
+        match operators.and_then(|peer| peer.pin) {
             Some(pin) => certificate.spki_sha256 == pin,
             None => certificate.verified_domain_check.verifies(domain),
         }
@@ -62,6 +70,7 @@ impl Core {
             domain: peer.domain.clone(),
             addresses: peer.addresses.clone(),
             pin: peer.pin.map(|pin| pin.to_vec()),
+            introduced_by: peer.introduced_by.clone(),
         };
         let mut transaction = self.store.transaction();
         transaction.put(&PEERS.row(PEERS_OWNER, peer.domain.as_bytes()), row.encode_to_vec());
@@ -97,7 +106,11 @@ impl Core {
         for (_, value) in self.store.list(PEERS, PEERS_OWNER).await? {
             let row = PeerRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
             let pin = row.pin.map(|pin| <[u8; 32]>::try_from(pin).map_err(|_| StoreError::Altered)).transpose()?;
-            self.federation.peers.add(Peer { domain: row.domain, addresses: row.addresses, pin });
+            let introduced_by = row.introduced_by;
+            // the settings file stands above what people say
+            if introduced_by.is_empty() || self.federation.peers.find(&row.domain).is_none() {
+                self.federation.peers.add(Peer { domain: row.domain, addresses: row.addresses, pin, introduced_by });
+            }
         }
         Ok(())
     }

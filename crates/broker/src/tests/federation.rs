@@ -262,7 +262,8 @@ fn a_pin_is_all_that_counts_where_one_is_configured() {
         move |config: &mut crate::BrokerConfig| {
             if config.domain == NORTH {
                 let pin = Some(spki_of(key));
-                config.peers.push(Peer { domain: domain.into(), addresses: Vec::new(), pin });
+                let introduced_by = Vec::new();
+                config.peers.push(Peer { domain: domain.into(), addresses: Vec::new(), pin, introduced_by });
             }
         }
     };
@@ -279,7 +280,12 @@ fn a_pin_is_all_that_counts_where_one_is_configured() {
 #[test]
 fn a_peer_is_remembered_across_a_restart() {
     let mut world = two(9);
-    let peer = Peer { domain: SOUTH.into(), addresses: vec!["127.0.0.1:5269".into()], pin: Some([1; 32]) };
+    let peer = Peer {
+        domain: SOUTH.into(),
+        addresses: vec!["127.0.0.1:5269".into()],
+        pin: Some([1; 32]),
+        introduced_by: Vec::new(),
+    };
     run(world.broker(NORTH).add_peer(peer.clone())).unwrap();
     world.crash(NORTH);
     let alice = world.online("alice@north.example", "desk");

@@ -56,6 +56,8 @@ pub(crate) enum Question {
     ServiceFeatures { service: Jid },
     /// The server's services.
     ServerItems,
+    /// To know the server of a contact.
+    Introduction { contact: BareJid },
     /// A place to upload a file to.
     UploadSlot { contact: BareJid, message: MessageId },
 }

@@ -18,6 +18,7 @@ impl Engine {
         self.check_own_device();
         self.send_own_presence();
         self.ask_whether_caught_up();
+        self.introduce_servers().await?;
         self.resend_outbox().await?;
         self.ask_server_features();
         self.ask_address();
@@ -93,6 +94,7 @@ impl Engine {
             Question::ServiceFeatures { service } => self.service_features(service, &answer).await,
             Question::UploadSlot { contact, message } => self.slot_answer(contact, message, answer).await,
             Question::Address => self.address_answer(&answer).await,
+            Question::Introduction { contact } => self.introduction_answer(contact, &answer).await,
             Question::KeepAlive => Ok(()),
         }
     }

@@ -287,6 +287,9 @@ impl Engine {
         }
         tx.commit().await?;
         self.tell_of_gone_request(gone);
+        if server_learnt && keep {
+            self.introduce_server(&row)?;
+        }
         self.written_to.remove(who);
         if keep && !was_known && row.is_request() {
             let view = self.contact_view(&row).await?;

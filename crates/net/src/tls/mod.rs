@@ -24,6 +24,7 @@ use crate::verify::VerifyError;
 use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion};
 
 pub use client::{ClientTls, Versions};
+pub(crate) use server::SERVERS_ALPN;
 pub use server::{Purpose, ServerTls};
 
 /// Why TLS did not come up.

@@ -25,6 +25,9 @@ use crate::dial::Routes;
 use crate::identity::{Identity, ReloadableIdentity};
 use crate::verify::{Trust, verify_chain};
 
+/// What other servers say that they want to speak (XEP-0368 §2).
+pub(crate) const SERVERS_ALPN: &[u8] = b"xmpp-server";
+
 /// Whom a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -43,6 +46,8 @@ pub struct ServerTls {
     identities: Arc<ReloadableIdentity>,
     peers: Option<(Trust, Routes)>,
     timeout: Duration,
+    /// How other servers are served that say by ALPN that they are ones, on a port for clients.
+    servers: Option<Box<ServerTls>>,
 }
 
 impl fmt::Debug for ServerTls {
@@ -54,7 +59,7 @@ impl fmt::Debug for ServerTls {
 impl ServerTls {
     /// Serves `identities` to `purpose`, with 30 s for the handshake (security-design §6).
     pub fn new(purpose: Purpose, identities: Arc<ReloadableIdentity>) -> Self {
-        Self { purpose, identities, peers: None, timeout: Duration::from_secs(30) }
+        Self { purpose, identities, peers: None, timeout: Duration::from_secs(30), servers: None }
     }
 
     /// Says whom to believe about the certificates of servers: the pins of a domain's static route, else `trust`.
@@ -62,6 +67,14 @@ impl ServerTls {
     #[must_use]
     pub fn with_peer_trust(mut self, trust: Trust, routes: Routes) -> Self {
         self.peers = Some((trust, routes));
+        self
+    }
+
+    /// Serves other servers too, which say by ALPN that they are ones (XEP-0368 §2): links name the port for clients only.
+    /// See [`Connection::is_for_servers`](crate::connection::Connection::is_for_servers).
+    #[must_use]
+    pub fn with_servers(mut self, servers: Self) -> Self {
+        self.servers = Some(Box::new(servers));
         self
     }
 
@@ -77,17 +90,19 @@ impl ServerTls {
     pub(crate) async fn handshake(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, TlsFacts), TlsError> {
         let handshake = async {
             let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-            let served = self.identities.choose(hello.client_hello().server_name());
-            let config = self.config(&served)?;
-            Ok((hello.into_stream(config).await?, served))
+            let names = hello.client_hello().alpn();
+            let is_server = names.is_some_and(|mut names| names.any(|name| name == SERVERS_ALPN));
+            let as_whom = self.servers.as_deref().filter(|_| is_server).unwrap_or(self);
+            let served = as_whom.identities.choose(hello.client_hello().server_name());
+            let config = as_whom.config(&served)?;
+            Ok((hello.into_stream(config).await?, served, as_whom.peers.clone()))
         };
-        let (stream, served) = tokio::time::timeout(self.timeout, handshake)
+        let (stream, served, peers) = tokio::time::timeout(self.timeout, handshake)
             .await
             .map_err(|_| TlsError::TimedOut)?
             .map_err(|error: std::io::Error| TlsError::from_io(&error))?;
         let connection = stream.get_ref().1;
         let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, EXPORTER_CONTEXT).ok();
-        let peers = self.peers.clone();
         let end_point = served.server_end_point().map(<[u8]>::to_vec);
         let facts = facts(connection, exporter, end_point, |chain| {
             DomainCheck::new(move |domain| {
@@ -130,7 +145,7 @@ fn make_config(purpose: Purpose, identity: &Identity) -> Result<ServerConfig, ru
     config.max_early_data_size = 0;
     config.alpn_protocols = match purpose {
         Purpose::XmppClients => vec![b"xmpp-client".to_vec()],
-        Purpose::XmppServers => vec![b"xmpp-server".to_vec()],
+        Purpose::XmppServers => vec![SERVERS_ALPN.to_vec()],
         Purpose::Https => vec![b"http/1.1".to_vec()],
     };
     Ok(config)
