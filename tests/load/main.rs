@@ -45,7 +45,8 @@ fn b01_one_account_that_asks_very_many_domains() {
         let mut mallory = stage.person("mallory").await;
         for n in 0..400 * scale() {
             let domain = format!("silent{n}.example");
-            let peer = Peer { domain: domain.clone(), addresses: vec![silent.to_string()], pin: None };
+            let addresses = vec![silent.to_string()];
+            let peer = Peer { domain: domain.clone(), addresses, pin: None, introduced_by: Vec::new() };
             stage.broker.broker().add_peer(peer).await.expect("remembered");
             mallory.send(&message(&format!("x@{domain}"), &n.to_string(), 10)).await;
         }

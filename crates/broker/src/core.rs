@@ -16,6 +16,7 @@ use crate::budget::Budgets;
 use crate::config::BrokerConfig;
 use crate::environment::Environment;
 use crate::federation::Federation;
+use crate::guesses::Guesses;
 use crate::mailbox::Notice;
 use crate::offline;
 use crate::pace::Pace;
@@ -43,7 +44,7 @@ pub struct Core {
     pub(crate) registry: Registry,
     pub(crate) federation: Federation,
     pub(crate) allowances: Allowances,
-    pub(crate) failed_logins: Pace,
+    pub(crate) failed_logins: Guesses,
     pub(crate) strangers: Pace,
     pub(crate) password_changes: Pace,
     pub(crate) interests: Interests,
@@ -141,6 +142,13 @@ impl Core {
         }
     }
 
+    /// Ends all sessions of an account but one, which has just changed the password.
+    pub(crate) fn end_other_sessions(&self, account: &str, keep: &Jid) {
+        for session in self.registry.sessions(account, |session| session.jid != *keep) {
+            session.mailbox.notify(Notice::AccountGone);
+        }
+    }
+
     /// Ends all client sessions in order, because the broker stops; what they have not acknowledged is kept.
     pub fn shut_down(&self) {
         for session in self.registry.all() {
@@ -183,12 +191,12 @@ impl Broker {
             clock: ClockGuard::new(store.clone()),
             run,
             store,
+            failed_logins: Guesses::new(&env),
             env,
             budgets,
             registry: Registry::new(),
             federation,
             allowances: Allowances::new(),
-            failed_logins: Pace::of_failed_logins(),
             strangers,
             password_changes: Pace::of_password_changes(),
             interests: Interests::default(),

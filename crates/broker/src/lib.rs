@@ -43,6 +43,7 @@ mod core;
 pub mod discovery;
 pub mod environment;
 pub mod federation;
+mod guesses;
 pub mod http;
 pub mod invites;
 pub mod iq;

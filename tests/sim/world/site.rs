@@ -63,6 +63,7 @@ impl Site {
                 domain: (*other).to_owned(),
                 addresses: vec![format!("{}:5269", host_of(other))],
                 pin: Some(pin_of(other)),
+                introduced_by: Vec::new(),
             })
             .collect();
         Self {

@@ -31,7 +31,11 @@ pub(crate) fn serve_clients(shared: &Arc<Shared>, tasks: &Tasks, listener: Liste
                 talk_with_server(&shared, begun).await;
             } else {
                 let wake = WakeSignal::new();
-                let session = shared.broker.accept_client(begun.transport.clone(), wake.callback());
+                let session = shared.broker.accept_client_from(
+                    begun.transport.clone(),
+                    wake.callback(),
+                    begun.network.as_deref(),
+                );
                 drive(&shared, session, begun.into_peer(wake)).await;
             }
         }

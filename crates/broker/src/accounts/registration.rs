@@ -113,7 +113,12 @@ pub async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
                 return IqOutcome::Error(error.with_text("Too many changes. Try again in some minutes."));
             }
             core.password_changes.charge(account.as_str(), now);
-            change_password(core, &account, &password).await
+            let changed = change_password(core, &account, &password).await;
+            if changed.is_ok() {
+                // whoever has the old one is out: that may be why it was changed
+                core.end_other_sessions(account.as_str(), request.from);
+            }
+            changed
         }
         Ok(Request::Cancel) => {
             // the answer goes first, because nothing reaches a session of an account that is gone

@@ -16,9 +16,6 @@ use crate::registry::SessionHandle;
 use crate::settle::{Sender, Unsettled};
 use crate::tables::{AccountRow, VerifierRow};
 
-/// The longest that a login is delayed after failures; a connection has 30 s for all of it.
-const DELAY_MAX: Duration = Duration::from_secs(10);
-
 /// How long messages for a session wait for what the one before it, which had its resource, leaves behind. That one ends
 /// at once, unless its connection is stuck in the middle of a write.
 const HEIR_PATIENCE: Duration = Duration::from_secs(2);
@@ -34,6 +31,8 @@ pub(super) struct Login {
     salt: Option<Box<[u8]>>,
     /// What was shown in order to register.
     pre_auth: PreAuth,
+    /// A name for where the connection comes from, gone with the login.
+    network: Option<Box<str>>,
 }
 
 /// A question of the stream whose answer is held back.
@@ -44,8 +43,9 @@ pub(super) struct Held {
 }
 
 impl Login {
-    pub(super) fn new(deadline: Moment) -> Self {
-        Self { deadline, held: None, account: None, salt: None, pre_auth: PreAuth::default() }
+    pub(super) fn new(deadline: Moment, network: Option<&str>) -> Self {
+        let network = network.map(Into::into);
+        Self { deadline, held: None, account: None, salt: None, pre_auth: PreAuth::default(), network }
     }
 }
 
@@ -55,8 +55,9 @@ impl ClientSession {
             ResponderEvent::Authenticate { username, mechanism } => self.begin_login(username, mechanism.hash).await,
             ResponderEvent::LoginFailed { username, .. } => {
                 let account = username.and_then(|name| self.core.local_jid(&name));
-                if let Some(account) = account {
-                    self.core.failed_logins.charge(account.as_str(), self.core.env.moment());
+                if let (Some(account), Phase::Login(login)) = (account, &self.phase) {
+                    let now = self.core.env.moment();
+                    self.core.failed_logins.failed(account.as_str(), login.network.as_deref(), now);
                 }
             }
             ResponderEvent::Authenticated { username, .. } => self.signed_in(&username).await,
@@ -75,12 +76,11 @@ impl ClientSession {
     async fn begin_login(&mut self, username: String, hash: Hash) {
         let now = self.core.env.moment();
         let account = self.core.local_jid(&username);
-        let wait = account.and_then(|account| self.core.failed_logins.wait_until(account.as_str(), now));
-        match (wait, &mut self.phase) {
-            (Some(until), Phase::Login(login)) => {
-                login.held = Some(Held { until: until.min(now + DELAY_MAX), username, hash });
-            }
-            _ => self.provide_credentials(&username, hash).await,
+        let Phase::Login(login) = &mut self.phase else { return };
+        let network = login.network.as_deref();
+        match account.and_then(|account| self.core.failed_logins.wait_until(account.as_str(), network, now)) {
+            Some(until) => login.held = Some(Held { until, username, hash }),
+            None => self.provide_credentials(&username, hash).await,
         }
     }
 
@@ -120,6 +120,7 @@ impl ClientSession {
         let Some(account) = self.core.local_jid(username) else { return };
         if let Phase::Login(login) = &mut self.phase {
             login.account = Some(account.as_str().into());
+            self.core.failed_logins.succeeded(account.as_str(), login.network.as_deref());
         }
     }
 

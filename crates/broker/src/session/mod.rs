@@ -158,6 +158,13 @@ impl Broker {
     /// [`ClientSession::handle_wake`].
     #[must_use]
     pub fn accept_client(&self, transport: Transport, wake: Wake) -> ClientSession {
+        self.accept_client_from(transport, wake, None)
+    }
+
+    /// As [`Broker::accept_client`]. Wrong passwords are counted for `network` too: any name for where the client comes
+    /// from, the same for all who come from there.
+    #[must_use]
+    pub fn accept_client_from(&self, transport: Transport, wake: Wake, network: Option<&str>) -> ClientSession {
         let core = Arc::clone(self.core());
         let mut seed = [0; 32];
         core.env.random.fill(&mut seed);
@@ -166,7 +173,7 @@ impl Broker {
         ClientSession {
             stream: Responder::new(Arc::clone(&core.client_streams), transport, Seed::new(seed)),
             wake,
-            phase: Phase::Login(Box::new(login::Login::new(now + limits.pre_auth))),
+            phase: Phase::Login(Box::new(login::Login::new(now + limits.pre_auth, network))),
             starts_tls: false,
             allowance: Allowance::new(limits),
             last_heard: now,

@@ -50,7 +50,7 @@ fn b10_a_wall_clock_that_jumps_freezes_nobody_and_ends_nothing() {
         }
         world.settle();
         for _ in 0..6 {
-            broker.failed_logins.charge("alice@north.example", world.moment());
+            broker.failed_logins.failed("alice@north.example", None, world.moment());
         }
         let (paused, timeout) = (pause(&mut world, alice), world.client(bob).session().and_then(|s| s.next_timeout()));
         assert!(paused.is_some());
@@ -178,7 +178,7 @@ fn a_login_after_many_failures_waits() {
     let mut world = world(4);
     let broker = world.broker("north.example").clone();
     for _ in 0..6 {
-        broker.failed_logins.charge("alice@north.example", world.moment());
+        broker.failed_logins.failed("alice@north.example", None, world.moment());
     }
     let alice = world.connect("alice@north.example", "desk");
     assert!(!world.client(alice).ready, "held back");
@@ -201,4 +201,58 @@ fn an_idle_session_is_small() {
     println!("session {session_bytes}, turn {turn_bytes}, wake {wake_bytes}, timeout {timeout_bytes}");
     assert!(session_bytes <= 1024, "{session_bytes}");
     assert!(turn_bytes.max(wake_bytes).max(timeout_bytes) <= 1024, "{turn_bytes} {wake_bytes} {timeout_bytes}");
+}
+
+/// A connection of somebody from a network, up to where the exchange begins; whether the broker answers at once.
+fn is_answered_at_once(world: &World, name: &str, network: &str) -> bool {
+    let wake: crate::Wake = std::sync::Arc::new(|| ());
+    let transport = xmpp::stream::Transport::Tls(crate::testing::facts_of(None));
+    let mut session = world.broker("north.example").accept_client_from(transport, wake, Some(network));
+    let first = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("n,,n={name},r=abcdefgh"));
+    let said = format!(
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='north.example' \
+         version='1.0'><auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>"
+    );
+    crate::testing::run(session.handle_bytes(said.as_bytes()));
+    let heard = session.take_output().bytes.unwrap_or_default();
+    crate::testing::run(session.closed());
+    String::from_utf8_lossy(&heard).contains("<challenge")
+}
+
+#[test]
+fn b13_guesses_from_many_networks_are_paced_and_the_owners_network_goes_first() {
+    let world = world(6);
+    let broker = world.broker("north.example").clone();
+    let now = world.moment();
+    broker.failed_logins.succeeded("alice@north.example", Some("203.0.113"));
+    for nth in 0..1000 {
+        broker.failed_logins.failed("alice@north.example", Some(&format!("198.51.{nth}")), now);
+    }
+    let answered = (0..100).filter(|nth| is_answered_at_once(&world, "alice", &format!("192.0.{nth}"))).count();
+    assert_eq!(answered, 0, "a hundred networks are no more than one");
+    assert!(is_answered_at_once(&world, "alice", "203.0.113"), "the owner does not wait");
+    assert!(is_answered_at_once(&world, "bob", "192.0.1"), "nor do others");
+}
+
+#[test]
+fn b13_a_password_change_ends_the_other_sessions() {
+    let mut world = world(7);
+    let (desk, phone) = (world.online("alice@north.example", "desk"), world.online("alice@north.example", "phone"));
+    let bob = world.online("bob@north.example", "phone");
+    let change = |password: &str| {
+        format!(
+            "<iq type='set' id='p' to='north.example'><query xmlns='jabber:iq:register'><username>alice</username>\
+             <password>{password}</password></query></iq>"
+        )
+    };
+    world.take(desk);
+    world.send(desk, &change("123"));
+    assert_eq!(world.broker("north.example").session_count(), 3, "a change that is refused ends nothing");
+    world.take(desk);
+    world.send(desk, &change("seven-unlikely-Herons-9421"));
+    let answer = world.take(desk);
+    assert!(answer.iter().any(|stanza| stanza.attr("type") == Some("result")), "{answer:?}");
+    assert!(world.client(desk).session().is_some(), "who changed it stays");
+    assert!(world.client(phone).session().is_none(), "whoever has the old one is out");
+    assert!(world.client(bob).session().is_some());
 }
