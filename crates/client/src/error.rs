@@ -22,6 +22,8 @@ pub enum CommandError {
     NameNeeded,
     /// The chosen user name has characters that no address may have.
     BadName,
+    /// The password has characters that no password can have.
+    BadPassword,
     /// No contact has that name.
     UnknownContact,
     /// Nobody with that address is known here.
@@ -93,6 +95,7 @@ impl CommandError {
             BadAddress => [Self::BadAddress],
             NameNeeded => [Self::NameNeeded],
             BadName => [Self::BadName],
+            BadPassword => [Self::BadPassword],
             UnknownContact => [Self::UnknownContact],
             UnknownAddress => [Self::UnknownAddress],
             OwnDeviceWaits => [Self::OwnDeviceWaits],
@@ -122,6 +125,9 @@ impl fmt::Display for CommandError {
             Self::BadLink(problem) => problem.words(),
             Self::BadAddress => "This is not an address. An address looks like bob@example.org.",
             Self::NameNeeded => "This link lets you choose a user name.",
+            Self::BadPassword => {
+                "A password cannot contain line ends or other control characters. Nothing was changed."
+            }
             Self::BadName => "A user name cannot contain spaces, quotation marks or any of & / : < > @.",
             Self::UnknownContact => "None of your contacts has this name. Use an address (bob@example.org) or a link.",
             Self::UnknownAddress => "Nobody with this address is among your contacts. Check how it is written.",

@@ -92,6 +92,7 @@ impl From<&CommandError> for Refusal {
             | E::UnknownMessage
             | E::UnknownDevice => Kind::UnknownContact,
             E::NameNeeded | E::BadName => Kind::BadName,
+            E::BadPassword => Kind::BadInput,
             E::OwnDeviceWaits => Kind::OwnDeviceWaits,
             E::Offline => Kind::Offline,
             E::DoesNotMatch | E::NumberChanged | E::NothingToCompare => Kind::DoesNotMatch,

@@ -3,6 +3,7 @@
 use xep::ibr::Request;
 
 use crate::command::{Outcome, Password, Reply, RequestId};
+use crate::display::displayable;
 use crate::engine::{Answer, Engine, Question};
 use crate::error::{CommandError, EngineError};
 use crate::event::AccountState;
@@ -18,6 +19,10 @@ impl Engine {
         let next = new.unwrap_or_else(|| Password::new(self.new_password()));
         if next.expose().is_empty() {
             return Err(CommandError::Empty);
+        }
+        // The server would be told another one than is kept here: XML cannot carry them all, and no password has them.
+        if displayable(next.expose()) != next.expose() || next.expose().chars().any(char::is_control) {
+            return Err(CommandError::BadPassword);
         }
         let Some(account) = &mut self.account else { return Err(CommandError::NoAccount) };
         account.row.next_password = Some(next.expose().to_owned());

@@ -100,6 +100,18 @@ fn a_changed_password_is_used_at_the_next_start() {
 }
 
 #[test]
+fn a_password_that_xml_cannot_carry_is_refused_and_the_old_one_stays() {
+    let mut world = World::new(441);
+    let alice = world.join("alice", "north.example");
+    for bad in ["bell\u{7} and whistle", "two\nlines of it", "not a character \u{ffff}"] {
+        let change = Command::ChangePassword { new: Some(Password::new(bad)) };
+        assert!(matches!(world.command(alice, change), Err(CommandError::BadPassword)));
+    }
+    world.restart(alice);
+    assert_eq!(world.account_state(alice), AccountState::Online);
+}
+
+#[test]
 fn a_deleted_account_leaves_nothing_here_or_there() {
     let (mut world, alice, bob) = World::alice_and_bob(36);
     world.say(bob, "alice", "soon gone");
