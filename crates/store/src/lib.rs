@@ -62,6 +62,7 @@
 //! interface. Features: `sqlite` (default) brings [`backend::sqlite`]; `conformance` brings the suite that every backend
 //! must pass.
 
+mod aside;
 pub mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

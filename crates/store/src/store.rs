@@ -147,10 +147,11 @@ impl Store {
     }
 
     /// Reads all point rows of an owner, in no useful order. Values name themselves: a stored name cannot be read back.
+    /// Rows that do not open are put aside ([`Store::aside`]).
     ///
     /// # Errors
     ///
-    /// As [`Store::get`].
+    /// As [`Store::get`], but for [`StoreError::Altered`].
     pub async fn list(&self, table: Table, owner: &[u8]) -> Result<Vec<(RowId, Value)>, StoreError> {
         let range = KeyRange::prefix(&rows_prefix(&self.0.index, table, owner));
         self.scan(table, Kind::Row, range, usize::MAX).await
@@ -158,7 +159,7 @@ impl Store {
 
     /// Reads at most `limit` ordered rows of an owner whose numbers lie in `range`, from the end that `direction` says.
     ///
-    /// Rows whose day has been forgotten are passed over.
+    /// Rows whose day has been forgotten are passed over, and rows that do not open are put aside ([`Store::aside`]).
     ///
     /// # Errors
     ///
@@ -294,8 +295,13 @@ impl Store {
                 if n % SLICE == SLICE - 1 {
                     crate::blocking::give_way().await;
                 }
-                let row = RowId::found(table, kind, &key).ok_or(StoreError::Altered)?;
-                found.extend(self.unseal(&row, &value).await?.map(|value| (row, value)));
+                let Some(row) = RowId::found(table, kind, &key) else { continue };
+                match self.unseal(&row, &value).await {
+                    Ok(opened) => found.extend(opened.map(|value| (row, value))),
+                    // One damaged row costs that row: the others are read all the same.
+                    Err(StoreError::Altered) => Box::pin(self.set_aside(&row, &value)).await,
+                    Err(error) => return Err(error),
+                }
             }
             if ended {
                 break;

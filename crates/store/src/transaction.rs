@@ -77,6 +77,11 @@ impl Transaction {
         self.expectations.push((*row, Some(*as_read.tag())));
     }
 
+    /// States that a row is still the sealed one that begins with `tag`.
+    pub(crate) fn expect_tag(&mut self, row: &RowId, tag: RowTag) {
+        self.expectations.push((*row, Some(tag)));
+    }
+
     /// Asks that no copy of what is deleted or overwritten stays in a journal of the database. Slower.
     pub fn erase(&mut self) {
         self.erase = true;

@@ -20,6 +20,7 @@ use crypto::seal::{InstanceId, MasterKey};
 use prost::Message;
 use store::Store;
 use store::backend::memory::MemoryBackend;
+use store::backend::{Backend, Batch, Change, KeyRange, Row};
 use xmpp::sasl::{Hash, ScramVerifier};
 use xmpp::stream::{DomainCheck, PeerCertificate, TlsFacts, TlsVersion};
 use xmpp::time::{Clock, Moment, Timestamp};
@@ -364,6 +365,28 @@ impl World {
         for link in lost {
             link.lose(domain);
         }
+    }
+
+    /// Returns the stored keys of everything on the disk of a broker.
+    pub fn stored_keys(&self, domain: &str) -> Vec<Vec<u8>> {
+        let rows = store::block_on(self.disk_of(domain).scan(KeyRange::all(), u32::MAX)).expect("the disk can be read");
+        rows.into_iter().map(|row| row.key).collect()
+    }
+
+    /// Flips the last bit of a row on the disk of a broker.
+    pub fn damage(&self, domain: &str, key: &[u8]) {
+        let disk = self.disk_of(domain);
+        let mut value = store::block_on(disk.get(key)).expect("the disk can be read").expect("the row is there");
+        if let Some(last) = value.last_mut() {
+            *last ^= 1;
+        }
+        let changes = vec![Change::Put(Row { key: key.to_vec(), value })];
+        store::block_on(disk.commit(Batch { changes, ..Batch::default() })).expect("the disk can be written");
+    }
+
+    fn disk_of(&self, domain: &str) -> &MemoryBackend {
+        let site = self.sites.iter().find(|site| site.config.domain == domain);
+        &site.expect("the test names a broker that it has made").disk
     }
 
     /// Makes a domain impossible to reach, or possible again.

@@ -191,3 +191,39 @@ fn no_schedule_loses_an_acknowledged_message() {
         }
     }
 }
+
+/// One damaged byte costs its message and no other; nor does it cost a contact list more than its row.
+#[test]
+fn b11_a_damaged_row_hides_neither_a_queue_nor_a_roster() {
+    let mut world = world(9);
+    let alice = world.online("alice@north.example", "desk");
+    send(&mut world, alice, 1);
+    let before = world.stored_keys("north.example");
+    send(&mut world, alice, 2);
+    let made: Vec<_> = world.stored_keys("north.example").into_iter().filter(|key| !before.contains(key)).collect();
+    send(&mut world, alice, 3);
+    assert!(!made.is_empty());
+    for key in &made {
+        world.damage("north.example", key);
+    }
+    assert_eq!(read_after_restart(&mut world), [1, 3]);
+    let aside = store::block_on(world.broker("north.example").store.aside()).unwrap();
+    assert_eq!(aside, ["offline"], "it is kept and told");
+
+    let bob = world.connect("bob@north.example", "desk");
+    let item = |name: &str| {
+        format!("<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='{name}@south.example'/></query></iq>")
+    };
+    world.send(bob, &item("carol"));
+    let before = world.stored_keys("north.example");
+    world.send(bob, &item("dave"));
+    let made: Vec<_> = world.stored_keys("north.example").into_iter().filter(|key| !before.contains(key)).collect();
+    for key in &made {
+        world.damage("north.example", key);
+    }
+    world.crash("north.example");
+    let bob = world.connect("bob@north.example", "later");
+    world.send(bob, "<iq type='get' id='get'><query xmlns='jabber:iq:roster'/></iq>");
+    let roster = world.take(bob).iter().map(|stanza| stanza.to_xml("")).collect::<String>();
+    assert!(roster.contains("carol@south.example") && !roster.contains("dave@south.example"), "{roster}");
+}

@@ -270,6 +270,42 @@ fn moved_and_altered_rows_do_not_open() {
     assert_eq!(overwrite(two).unwrap().unwrap().as_slice(), b"two");
 }
 
+/// One damaged byte hides neither a queue nor a roster: its row is put aside and told, the others are read (B11).
+#[test]
+fn b11_a_damaged_row_costs_that_row_and_is_told() {
+    const QUEUE: Table = Table::new("queue");
+    let backend = MemoryBackend::new();
+    let store = open(Arc::new(backend.clone()));
+    for n in 0..5 {
+        put(&store, &ROSTER.row(b"alice", &[n]), &[n]).unwrap();
+        put(&store, &QUEUE.seq(b"alice", u64::from(n)), &[n]).unwrap();
+    }
+    let damage = |key: &Key| {
+        let stored = key.locate(store.index()).stored().as_slice().to_vec();
+        let mut value = block_on(backend.get(&stored)).unwrap().unwrap();
+        *value.last_mut().unwrap() ^= 1;
+        let changes = vec![Change::Put(Row { key: stored, value })];
+        block_on(backend.commit(Batch { changes, ..Batch::default() })).unwrap();
+    };
+    damage(&ROSTER.row(b"alice", &[1]));
+    damage(&QUEUE.seq(b"alice", 3));
+    let store = open(Arc::new(backend.clone()));
+    for _ in 0..2 {
+        let mut roster: Vec<u8> =
+            block_on(store.list(ROSTER, b"alice")).unwrap().iter().map(|(_, value)| value.as_slice()[0]).collect();
+        roster.sort_unstable();
+        assert_eq!(roster, [0, 2, 3, 4]);
+        let queue = block_on(store.scan_seq(QUEUE, b"alice", .., Direction::Forward, 10)).unwrap();
+        assert_eq!(queue.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [0, 1, 2, 4]);
+        let mut aside = block_on(store.aside()).unwrap();
+        aside.sort();
+        assert_eq!(aside, ["queue", ROSTER.name]);
+    }
+    // What is written in its place is a row like any other.
+    put(&store, &ROSTER.row(b"alice", &[1]), b"again").unwrap();
+    assert_eq!(block_on(store.list(ROSTER, b"alice")).unwrap().len(), 5);
+}
+
 /// Whatever commit the power is cut in, by whatever seed: what was acknowledged is there, and nothing is there by half.
 #[test]
 fn a_power_cut_at_any_commit_loses_nothing_acknowledged() {

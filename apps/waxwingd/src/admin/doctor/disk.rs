@@ -103,6 +103,29 @@ pub(super) fn integrity_found(found: Result<(), BackendError>) -> Check {
     }
 }
 
+/// Tells of rows that do not open and were put aside.
+pub(super) async fn damaged(context: &Context) -> Check {
+    damaged_found(context.shared.broker.store.aside().await)
+}
+
+pub(super) fn damaged_found(found: Result<Vec<String>, StoreError>) -> Check {
+    let name = "damaged rows";
+    match found {
+        Ok(tables) if tables.is_empty() => Check::good(name, "no row of the database was found that does not open"),
+        Ok(mut tables) => {
+            let count = tables.len();
+            tables.sort();
+            tables.dedup();
+            Check::bad(
+                name,
+                format!("{count} no longer open and were put aside, in: {}; all else goes on", tables.join(", ")),
+                "Check the disk (smartctl, dmesg). What was in them is in your last backup of data and key file.",
+            )
+        }
+        Err(error) => Check::bad(name, error.what_happened(), error.what_to_do()),
+    }
+}
+
 /// Tells whether the store does what it is for.
 pub(super) async fn works(context: &Context) -> Check {
     let store = &context.shared.broker.store;

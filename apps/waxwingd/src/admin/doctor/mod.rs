@@ -47,6 +47,7 @@ pub(super) async fn examine(context: &Context, domain: Option<&str>) -> Vec<Chec
         checks.push(disk::key_file(data, keys));
         checks.push(disk::integrity(data).await);
     }
+    checks.push(disk::damaged(context).await);
     checks.push(disk::works(context).await);
     checks.push(disk::continuity(facts.found));
     checks.extend(

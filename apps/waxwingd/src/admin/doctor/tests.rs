@@ -49,6 +49,8 @@ fn of_disk() -> Vec<Check> {
         disk::integrity_found(Ok(())),
         disk::integrity_found(Err(BackendError::Damaged)),
         disk::integrity_found(Err(BackendError::NoAccess)),
+        disk::damaged_found(Ok(Vec::new())),
+        disk::damaged_found(Ok(vec!["offline".into(), "roster".into(), "offline".into()])),
         disk::store_works(Ok(())),
         disk::store_works(Err(StoreError::Backend(BackendError::DiskFull))),
         disk::continuity(Found::AsLeft),
