@@ -112,7 +112,7 @@ fn keys_that_appear_late_are_found() {
         assert!(world.tampered_count > 0);
         world.tamper = None;
         world.advance(Duration::from_secs(3600));
-        world.say(alice, "bob", "and now");
+        world.say(alice, "bob@south.example", "and now");
         let got = world.texts(bob, InboxSide::Requests);
         assert_eq!(got.last().map(String::as_str), Some("and now"), "hidden: {node}");
     }
