@@ -55,7 +55,8 @@ impl Broker {
     /// What it has printed without the line that is meant for its operator, which names its address and an invitation.
     fn log(&self) -> String {
         let printed = self.process.printed();
-        let lines: Vec<&str> = printed.lines().filter(|line| !line.starts_with("{\"v\"")).collect();
+        let lines: Vec<&str> =
+            printed.lines().filter(|line| !line.starts_with("{\"version\":1,\"kind\":\"ready\"")).collect();
         lines.join("\n")
     }
 
