@@ -2,7 +2,7 @@
 //!
 //! A connection carries stanzas one way, from the server that opened it. What is for another domain waits in the mailbox
 //! of its [`OutboundSession`]; when there is no connection the program is asked to dial ([`Broker::poll_dial`]), as far as
-//! whoever causes it may ([`source`]), and must answer every request with [`Broker::dialled`] or [`Broker::dial_failed`]. Which domain a peer is, is proved by its
+//! whoever causes it may (`source`), and must answer every request with [`Broker::dialled`] or [`Broker::dial_failed`]. Which domain a peer is, is proved by its
 //! certificate (chain or configured pin) or by dialback over a connection whose certificate verifies; a stanza in the name
 //! of any other domain ends its stream (attack row X08).
 //!

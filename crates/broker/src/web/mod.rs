@@ -1,7 +1,7 @@
 //! The pages of the broker: an invitation, the form that makes an account of it, and a front page.
 //!
 //! Plain HTML without script, without anything from elsewhere, and without any end-to-end key. The broker makes the
-//! password, shows it, and keeps no copy unless the person asks for one, in memory and for half an hour ([`recent`]).
+//! password, shows it, and keeps no copy unless the person asks for one, in memory and for half an hour (`recent`).
 //! Everything is a function from a request to a response.
 
 mod apps;
