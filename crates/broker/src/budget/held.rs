@@ -8,7 +8,6 @@ use xmpp::xml::Frame;
 use super::{Charge, Scope, Share};
 use crate::Core;
 use crate::core::Place;
-use crate::federation::registered_domain;
 
 /// Who caused something: the share of bytes of an account or of another domain.
 pub(crate) type Source = Arc<Share>;
@@ -57,7 +56,7 @@ impl Core {
     pub(crate) fn source(&self, jid: &Jid) -> Source {
         match self.place(jid) {
             Place::Account => self.budgets.bytes.share(Scope::Account, jid.bare_str()),
-            Place::Remote(domain) => self.budgets.bytes.share(Scope::Domain, registered_domain(domain)),
+            Place::Remote(domain) => self.budgets.bytes.share(Scope::Domain, self.federation.source_of(domain)),
             Place::Server | Place::Service(_) => self.budgets.bytes.share(Scope::Domain, &self.config.domain),
         }
     }

@@ -221,7 +221,7 @@ impl InboundSession {
             self.stream.fail(StreamCondition::InvalidFrom);
             return None;
         }
-        self.read_pause = self.core.federation.rates.charge(from.domainpart(), self.core.env.moment());
+        self.read_pause = self.core.federation.charge_stanza(from.domainpart(), self.core.env.moment());
         let by = self.source(&from);
         let for_clients = |splice: Splice| splice.to_stream(ns::CLIENT);
         let is_message = frame.name() == "message";

@@ -43,7 +43,7 @@ use peers::Peers;
 use rates::DomainRates;
 use route::{Question, Route};
 use source::Sources;
-pub(crate) use source::registered_domain;
+pub(crate) use source::{STRANGERS, is_self_made, registered_domain};
 
 /// A local domain and a remote one.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -145,8 +145,13 @@ impl Federation {
     /// Charges a domain for work that is worth so many stanzas.
     pub(crate) fn charge_work(&self, domain: &str, now: Moment, count: usize) {
         if count > 0 {
-            let _ = self.rates.charge_many(domain, now, count);
+            let _ = self.rates.charge(self.source_of(domain), now, count);
         }
+    }
+
+    /// Notes a stanza of a domain, and tells until when nothing more is to be read from it.
+    fn charge_stanza(&self, domain: &str, now: Moment) -> Option<Moment> {
+        self.rates.charge(self.source_of(domain), now, 1)
     }
 
     /// Queues a stanza (of a client stream) of ours for another domain.

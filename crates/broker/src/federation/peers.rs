@@ -23,6 +23,10 @@ impl Peers {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(domain).cloned()
     }
 
+    pub(super) fn knows(&self, domain: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(domain)
+    }
+
     /// Counts the brokers that an account has introduced.
     pub(super) fn introduced_by(&self, account: &str) -> usize {
         let peers = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 //!
 //! A way to another server is charged to whoever caused it: the account that sends there, or the connection and the
 //! network on which a dialback key was presented; and always to the registered domain that it leads to, so that many
-//! sub-domains are no more than one. What nobody in particular caused (answers, and what an account publishes) is the
+//! sub-domains are no more than one; names that anybody makes out of a key are one too, until somebody here knows them. What nobody in particular caused (answers, and what an account publishes) is the
 //! domain's alone. One descriptor is charged as long as the way is there, one dial while it is being made; the latter
 //! is waited for.
 
@@ -11,8 +11,13 @@ use std::sync::Arc;
 use xmpp::jid::Jid;
 use xmpp::xml::Frame;
 
+use super::Federation;
+use super::peers::Peers;
 use crate::budget::{Budget, Charge, Refusal, Scope, Share};
 use crate::{Broker, Core};
+
+/// Under this name all brokers are charged together that name themselves and that nobody here knows.
+pub(crate) const STRANGERS: &str = "local";
 
 /// What one source may hold of the descriptors, however many there are.
 const fn most(scope: Scope) -> usize {
@@ -60,7 +65,7 @@ pub(super) struct Sources(Vec<Source>);
 impl Sources {
     /// A stanza of ours for `remote` caused it.
     pub(super) fn of_stanza(core: &Core, frame: &Frame, remote: &str) -> Self {
-        let domain = Source::named(core, Scope::Domain, registered_domain(remote));
+        let domain = Source::named(core, Scope::Domain, core.federation.source_of(remote));
         match account_of(core, frame) {
             Some(account) => Self(vec![Source::named(core, Scope::Account, &account), domain]),
             None => Self(vec![domain]),
@@ -99,7 +104,7 @@ impl Origin {
 
     /// A dialback key that was presented here, as one of `remote`, caused it.
     pub(super) fn sources(&self, core: &Core, remote: &str) -> Sources {
-        let domain = Source::named(core, Scope::Domain, registered_domain(remote));
+        let domain = Source::named(core, Scope::Domain, core.federation.source_of(remote));
         Sources(self.0.iter().cloned().chain(std::iter::once(domain)).collect())
     }
 }
@@ -133,8 +138,32 @@ fn account_of(core: &Core, frame: &Frame) -> Option<String> {
     is_clients.then(|| from.bare_str().to_owned())
 }
 
-/// Returns the domain that somebody has registered, of a name in it (public suffixes, private ones included); the whole
-/// name where there is none, as under `.local`.
+impl Federation {
+    /// Returns the name under which a domain is charged: the one that somebody has registered (public suffixes, private
+    /// ones included), because its owner makes as many names in it as they like; the whole name where there is none.
+    ///
+    /// A name that a key makes itself (`xep::peer`) costs nothing, so all that nobody here has introduced and no operator
+    /// has added are one source, [`STRANGERS`].
+    pub(crate) fn source_of<'a>(&self, domain: &'a str) -> &'a str {
+        self.peers.source_of(domain)
+    }
+}
+
+impl Peers {
+    /// See [`Federation::source_of`].
+    pub(super) fn source_of<'a>(&self, domain: &'a str) -> &'a str {
+        let registered = registered_domain(domain);
+        let is_stranger = is_self_made(domain) && !self.knows(domain) && !self.knows(registered);
+        if is_stranger { STRANGERS } else { registered }
+    }
+}
+
+/// Whether a name is of the kind that keys make themselves: no registry gives it away.
+pub(crate) fn is_self_made(domain: &str) -> bool {
+    domain.rsplit('.').next() == Some(STRANGERS)
+}
+
+/// Returns the domain that somebody has registered, of a name in it; the whole name where there is none.
 pub(crate) fn registered_domain(domain: &str) -> &str {
     psl::domain_str(domain).unwrap_or(domain)
 }

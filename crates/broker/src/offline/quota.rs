@@ -14,7 +14,7 @@ use xmpp::xml::Frame;
 use super::parse_stanza;
 use crate::Core;
 use crate::core::Place;
-use crate::federation::registered_domain;
+use crate::federation::{STRANGERS, is_self_made, registered_domain};
 use crate::tables::{OFFLINE, OFFLINE_QUOTA, OfflineQuotaRow, OfflineRow};
 
 /// The name of the row that counts the whole queue. The names of the others have a space in them.
@@ -117,7 +117,7 @@ fn bytes_of(value: Option<&Value>) -> Result<u64, StoreError> {
 }
 
 /// Lists the counters that a message is part of, each with its bound: the queue's, its sender's, his domain's where that
-/// is another server.
+/// is another server, and that of all brokers together that name themselves, which bounds those whom nobody here knows.
 fn counters_of(core: &Core, message: &Frame) -> Vec<(String, u64)> {
     let limits = &core.config.limits;
     let share = |divisor: u32| limits.offline_bytes / u64::from(divisor.max(1));
@@ -125,8 +125,13 @@ fn counters_of(core: &Core, message: &Frame) -> Vec<(String, u64)> {
     let Some(from) = message.attr("from").and_then(|from| Jid::parse(&from).ok()) else { return counters };
     counters.push((format!("sender {}", from.bare_str()), share(limits.offline_sender_divisor)));
     if let Place::Remote(domain) = core.place(&from) {
-        let domain = registered_domain(domain); // its owner makes as many names in it as they like
-        counters.push((format!("domain {domain}"), share(limits.offline_domain_divisor)));
+        let bytes_max = share(limits.offline_domain_divisor);
+        counters.push((format!("domain {}", registered_domain(domain)), bytes_max));
+        if is_self_made(domain) {
+            // counted whether they are known or not, because that may change before it is given back
+            let is_stranger = core.federation.source_of(domain) == STRANGERS;
+            counters.push(("all strangers".to_owned(), if is_stranger { bytes_max } else { limits.offline_bytes }));
+        }
     }
     counters
 }

@@ -177,6 +177,32 @@ fn neither_a_stranger_nor_a_domain_fills_the_queue_alone() {
     assert!(matches!(keep(&world, "a@south.example"), Kept::Row(_)), "reading makes room in every share");
 }
 
+/// A key makes such a name, and whoever likes makes keys.
+#[test]
+fn b13_names_made_of_keys_fill_no_queue_together() {
+    let mut world = World::with_config(13, &["north.example"], |c| c.limits.offline_bytes = 1600);
+    world.register("bob@north.example");
+    let friend = crate::Peer {
+        domain: "tower-abcdef.local".into(),
+        addresses: Vec::new(),
+        pin: Some([7; 32]),
+        introduced_by: vec!["bob@north.example".into()],
+    };
+    let known = |world: &World| run(world.broker("north.example").add_peer(friend.clone())).expect("remembered");
+    assert!(matches!(keep(&world, "a@tower-abcdef.local"), Kept::Row(_)));
+    for nth in 0..3 {
+        assert!(matches!(keep(&world, &format!("a@n{nth}-abcdef.local")), Kept::Row(_)), "{nth}");
+    }
+    assert_eq!(keep(&world, "a@n3-abcdef.local"), Kept::Full, "800 bytes are half, for all of them");
+    known(&world);
+    assert!(matches!(keep(&world, "b@tower-abcdef.local"), Kept::Row(_)), "who has been introduced has a share");
+    assert!(matches!(keep(&world, "alice@north.example"), Kept::Row(_)));
+    // whoever was a stranger and is none any more leaves nothing counted
+    assert_eq!(bob_reads(&mut world, "phone").len(), 6);
+    let broker = world.broker("north.example").clone();
+    assert_eq!(run(broker.store.list(OFFLINE_QUOTA, b"bob@north.example")).expect("read").len(), 0);
+}
+
 #[test]
 fn shares_are_counted_again_when_messages_have_become_unreadable() {
     let mut world = World::with_config(12, &["north.example"], |c| c.limits.offline_bytes = 3200);
