@@ -1,6 +1,7 @@
 //! Our programs as people run them, two brokers and two people, at the loudest log: neither logs nor anything on a disk
 //! says who talked with whom, from where, or what.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -71,6 +72,37 @@ fn waxwingd(data: &Path) -> Command {
     let mut command = Command::new(programs::path("waxwingd"));
     command.arg("--data-dir").arg(data);
     command
+}
+
+/// Everything that a process holds in memory that it can write to; `None` where the system does not let it be read.
+fn memory(process: u32) -> Option<Vec<u8>> {
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).ok()?;
+    let mut memory = std::fs::File::open(format!("/proc/{process}/mem")).ok()?;
+    let mut all = Vec::new();
+    for line in maps.lines() {
+        let mut fields = line.split_whitespace();
+        let (Some(range), Some(rights)) = (fields.next(), fields.next()) else { continue };
+        let Some((from, to)) = range.split_once('-') else { continue };
+        let (Ok(from), Ok(to)) = (u64::from_str_radix(from, 16), u64::from_str_radix(to, 16)) else { continue };
+        if !rights.starts_with("rw") || line.ends_with("[vvar]") {
+            continue;
+        }
+        memory.seek(SeekFrom::Start(from)).ok()?;
+        // A part that has gone meanwhile is no part of what is held.
+        let _ = Read::by_ref(&mut memory).take(to - from).read_to_end(&mut all);
+    }
+    Some(all)
+}
+
+fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("Uid:\t0\t"))
+}
+
+/// Whether a process leaves no core file.
+fn leaves_no_core(process: u32) -> bool {
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).expect("the limits can be read");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).expect("there is that limit");
+    line.split_whitespace().filter(|word| *word == "0").count() == 2
 }
 
 /// All files below a directory; a socket is none.
@@ -144,6 +176,23 @@ async fn logs_and_disks_say_nothing() {
             search(&file.display().to_string(), &std::fs::read(&file).expect("it can be read"));
         }
     }
+    // What the brokers hold in memory after all that: no words and no files. Who may not look (the programs forbid it to
+    // others than root) has looked at the rest.
+    for broker in [&north, &south] {
+        assert!(leaves_no_core(broker.process.id()), "a broker may leave a core file");
+        let Some(held) = memory(broker.process.id()) else {
+            assert!(!is_root(), "root can read the memory of a process");
+            continue;
+        };
+        assert!(find(&held, "north.example").is_some() || find(&held, "south.example").is_some(), "the control");
+        for secret in BODIES.into_iter().chain([FILE_NAME, FILE_WORDS]) {
+            assert_eq!(find(&held, secret), None, "{secret:?} in the memory of a broker");
+        }
+    }
+    let following = alice.follow();
+    following.wait_for_text("\n", Duration::from_secs(30));
+    assert!(leaves_no_core(following.id()), "the client may leave a core file");
+
     assert!(searched > 100_000, "so little was searched that something is missing: {searched} bytes");
 
     // The control: what is written on purpose is found in the same places.
