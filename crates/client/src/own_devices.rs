@@ -160,16 +160,34 @@ impl Engine {
         Ok(())
     }
 
-    /// Whoever is agreed to without comparing is not verified any more.
+    /// Whoever is agreed to without comparing is not verified any more. That says nothing about their other devices: those
+    /// that wait go on waiting.
     async fn device_of_contact_decided(&mut self, who: &BareJid, decision: Decision) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
         let Some(mut contact) = self.contact_row(&own, who).await? else { return Ok(()) };
-        if decision == Decision::Agree && contact.trust() == TrustCode::Verified {
-            contact.set_trust(TrustCode::Tofu);
+        let mut tx = self.store.transaction();
+        if decision == Decision::Agree {
+            self.leave_undecided(&mut tx, who).await?;
+            if contact.trust() == TrustCode::Verified {
+                contact.set_trust(TrustCode::Tofu);
+            }
         }
-        self.store_contact(&contact).await?;
+        self.put_contact(&mut tx, &contact);
+        tx.commit().await?;
+        self.emit_contact(&contact).await?;
         self.held_progress(who).await?;
         self.advance(who).await
+    }
+
+    /// What is undecided about a person stays so until the user decides about it by itself.
+    async fn leave_undecided(&self, tx: &mut Transaction, who: &BareJid) -> Result<(), EngineError> {
+        for mut row in self.device_rows(who).await? {
+            if row.trust() == DeviceTrustCode::Undecided && !row.by_itself {
+                row.by_itself = true;
+                self.put_device_row(tx, &row)?;
+            }
+        }
+        Ok(())
     }
 
     /// A key that the user has refused stays refused under whatever number it comes back.

@@ -354,6 +354,10 @@ pub(crate) struct PeerDeviceRow {
     /// Whether it has shown itself as Waxwing's, by what only Waxwing puts into envelopes.
     #[prost(bool, tag = "19")]
     pub(crate) waxwing: bool,
+    /// Whether it was left undecided when the user agreed to something else about the person: about it the user decides by
+    /// itself, whatever the person becomes and whatever lists say.
+    #[prost(bool, tag = "20")]
+    pub(crate) by_itself: bool,
     /// The newest witness that it gave us to keep, and the one before, as long as that is to go back.
     #[prost(bytes = "vec", tag = "31")]
     pub(crate) witness: Vec<u8>,

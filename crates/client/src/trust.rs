@@ -221,9 +221,12 @@ impl Engine {
                 device.identity_ed25519.clear();
                 device.conflict = false;
                 device.set_trust(DeviceTrustCode::Tofu);
-            } else if device.trust() == DeviceTrustCode::Undecided && device.is_listed() {
-                // Not one that no list names: about that one the user decides by itself.
-                device.set_trust(DeviceTrustCode::Tofu);
+            } else if device.trust() == DeviceTrustCode::Undecided {
+                // Not one that no list names: about that one the user decides by itself, also when a list names it later.
+                match device.is_listed() {
+                    true => device.set_trust(DeviceTrustCode::Tofu),
+                    false => device.by_itself = true,
+                }
             }
             device.unconfirmed = false;
         }

@@ -42,6 +42,8 @@ pub(crate) struct KeyState {
     pub(crate) is_unconfirmed: bool,
     /// Whether another key has shown up under the same number.
     pub(crate) has_conflict: bool,
+    /// Whether the user decides about it by itself: agreeing to another device of the person left it out.
+    pub(crate) is_by_itself: bool,
 }
 
 impl From<&PeerDeviceRow> for KeyState {
@@ -51,6 +53,7 @@ impl From<&PeerDeviceRow> for KeyState {
             is_listed: row.is_listed(),
             is_unconfirmed: row.unconfirmed,
             has_conflict: row.conflict,
+            is_by_itself: row.by_itself,
         }
     }
 }
@@ -85,7 +88,7 @@ pub(crate) enum Fate {
 /// | compared | shown, verified | shown, verified | shown, verified |
 /// | taken at face value | shown | shown | shown |
 /// | the same, another key under its number | held | held | shown |
-/// | undecided, listed, person not verified and no link promises other keys | shown as of a new app | - | - |
+/// | undecided, listed, person taken at face value, [`is_taken_at_face_value`] | shown as of a new app | - | - |
 /// | undecided otherwise | held | held | shown |
 ///
 /// Being off the list changes nothing for a key that is known, and being on it makes nobody of an unknown one.
@@ -104,10 +107,15 @@ pub(crate) fn judge(standing: Standing, key: KeyState) -> Fate {
 }
 
 /// Whether an undecided device becomes one that is taken at face value, because its owner was never compared and their
-/// server names it.
+/// server names it. One that was left out when the user agreed to another does not: the person is no longer verified then,
+/// and who has agreed to one device has said nothing about the next.
 pub(crate) fn is_taken_at_face_value(standing: Standing, key: KeyState) -> bool {
     let believed = Standing::Contact { trust: TrustCode::Tofu, has_promise: false };
-    standing == believed && key.trust == DeviceTrustCode::Undecided && key.is_listed && !key.has_conflict
+    standing == believed
+        && key.trust == DeviceTrustCode::Undecided
+        && key.is_listed
+        && !key.has_conflict
+        && !key.is_by_itself
 }
 
 #[cfg(test)]
@@ -121,16 +129,17 @@ mod tests {
     const GONE: Standing = Standing::Contact { trust: TrustCode::Tombstoned, has_promise: false };
 
     fn key(trust: DeviceTrustCode) -> KeyState {
-        KeyState { trust, is_listed: true, is_unconfirmed: false, has_conflict: false }
+        KeyState { trust, is_listed: true, is_unconfirmed: false, has_conflict: false, is_by_itself: false }
     }
 
     /// All keys of a state: on and off the list, confirmed or not, with and without conflict.
     fn keys(trust: DeviceTrustCode) -> impl Iterator<Item = KeyState> {
-        (0..8).map(move |bits| KeyState {
+        (0..16).map(move |bits| KeyState {
             trust,
             is_listed: bits & 1 > 0,
             is_unconfirmed: bits & 2 > 0,
             has_conflict: bits & 4 > 0,
+            is_by_itself: bits & 8 > 0,
         })
     }
 
@@ -173,6 +182,7 @@ mod tests {
             (listed, Fate::Shown(Mark::NewApp)),
             (KeyState { is_listed: false, ..listed }, Fate::Held),
             (KeyState { has_conflict: true, ..listed }, Fate::Held),
+            (KeyState { is_by_itself: true, ..listed }, Fate::Held),
         ] {
             assert_eq!(judge(TOFU, key), expected, "{key:?}");
             assert_eq!(is_taken_at_face_value(TOFU, key), expected != Fate::Held);

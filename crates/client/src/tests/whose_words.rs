@@ -17,6 +17,9 @@ const BOB: &str = "bob@south.example";
 /// After this a list is asked for again because of an unknown device.
 const LATER: Duration = Duration::from_secs(11 * 60);
 
+/// After this a list is too old to rely on.
+const A_DAY: Duration = Duration::from_secs(25 * 60 * 60);
+
 struct Scene {
     world: World,
     alice: usize,
@@ -206,6 +209,42 @@ fn c21_agreeing_releases_the_words_of_that_device_marked_and_at_their_time() {
     let (alice, ghost) = (scene.alice, scene.ghost.id());
     scene.world.say(alice, "bob", "to both");
     assert!(sent_to(&scene.world, ghost).next().is_some());
+}
+
+#[test]
+fn c21_agreeing_to_one_device_of_a_verified_person_agrees_to_no_other_that_is_listed() {
+    let mut scene = Scene::verified(612);
+    let mut other = Ghost::new(&scene.world, 6120);
+    scene.ghost.appear_at(&mut scene.world, BOB);
+    other.appear_at(&mut scene.world, BOB);
+    scene.ghost_says("from my laptop");
+    other.say(&mut scene.world, scene.alice, BOB, ALICE, "not from my laptop");
+    assert_eq!((scene.texts(), scene.held_count()), (Vec::<String>::new(), 2));
+    scene.decide(Decision::Agree);
+    let (alice, id) = (scene.alice, other.id());
+    for _ in 0..2 {
+        assert_eq!((scene.texts(), scene.held_count()), (vec!["from my laptop".to_owned()], 1));
+        assert_eq!(scene.world.contact(alice, BOB).unwrap().undecided_devices_count, 1, "it is asked about still");
+        scene.world.say(alice, "bob", "to both of yours");
+        assert!(sent_to(&scene.world, id).next().is_none());
+        scene.world.advance(A_DAY); // the list is fetched again, and names it again
+    }
+    scene
+        .world
+        .command(alice, Command::DecideDevice { who: Some("bob".into()), device: id, decision: Decision::Agree })
+        .unwrap();
+    assert_eq!((scene.texts().len(), scene.held_count()), (2, 0), "the user has the last word");
+}
+
+#[test]
+fn c21_accepting_a_change_says_nothing_about_a_device_that_a_list_names_only_afterwards() {
+    let mut scene = Scene::verified(613);
+    scene.ghost_says("no list names me yet");
+    scene.world.command(scene.alice, Command::AcceptChange { who: "bob".into() }).unwrap();
+    scene.ghost.appear_at(&mut scene.world, BOB);
+    scene.world.advance(A_DAY);
+    scene.ghost_says("now one does");
+    assert_eq!((scene.texts(), scene.held_count()), (Vec::<String>::new(), 2));
 }
 
 #[test]
