@@ -337,10 +337,11 @@ fn seen_ms(row: &DeviceListRow, version: Version) -> i64 {
 }
 
 /// Devices that are there at first sight are taken at face value. A later one of a verified person waits for the user, and so
-/// does every other one of the own account, whenever it was first seen (security-design §2.6, C22).
+/// does every other one of the own account, whenever it was first seen (security-design §2.6, C22). So does one of a person
+/// whose keys do not fit: servers can bring that about, and must not gain by it.
 fn trust_of_new_device(contact: Option<&ContactRow>, first_time: bool) -> DeviceTrustCode {
     match contact {
-        Some(contact) if contact.trust() == TrustCode::Verified && contact.promised_keys.is_empty() => {
+        Some(contact) if contact.trust() != TrustCode::Tofu && contact.promised_keys.is_empty() => {
             DeviceTrustCode::Undecided
         }
         None if !first_time => DeviceTrustCode::Undecided,

@@ -83,14 +83,14 @@ impl PeerDeviceRow {
     }
 }
 
-/// A key that a link promised is verified. Where a link promised others, or the person is verified already, the user
-/// decides; else it is taken at face value.
+/// A key that a link promised is verified. Where a link promised others, or the person is verified already or was until their
+/// keys did not fit, the user decides; else it is taken at face value.
 fn first_trust(contact: Option<&ContactRow>, identity: &IdentityKey, so_far: DeviceTrustCode) -> DeviceTrustCode {
     let Some(contact) = contact else { return so_far };
     if contact.promised_keys.iter().any(|key| key == identity.montgomery()) {
         return DeviceTrustCode::Verified;
     }
-    if contact.trust() == TrustCode::Verified || !contact.promised_keys.is_empty() {
+    if contact.trust() != TrustCode::Tofu || !contact.promised_keys.is_empty() {
         return DeviceTrustCode::Undecided;
     }
     so_far

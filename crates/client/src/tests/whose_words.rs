@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use store::block_on;
 use xep::omemo::Version;
-use xep::pubsub::Item;
+use xep::pubsub::{Event as PubSubEvent, Item};
 use xmpp::jid::BareJid;
+use xmpp::xml::Element;
 
 use super::trust::sent_to;
 use crate::command::{Command, Decision, InboxSide, Proof, Reply};
@@ -83,6 +84,19 @@ impl Scene {
 
     fn trust(&mut self) -> PersonTrust {
         self.world.contact(self.alice, BOB).unwrap().trust
+    }
+
+    /// Bob's server says by itself which devices he has.
+    fn list_event(&mut self) {
+        let node = Version::Omemo2.devices_node().to_owned();
+        let published = self.world.server.nodes(BOB)[&node].clone();
+        let event = PubSubEvent::Items { node, published, retracted: Vec::new() };
+        let message = Element::new("message", xmpp::ns::CLIENT)
+            .with_attr("from", BOB)
+            .with_attr("to", ALICE)
+            .with_child(event.to_element());
+        self.world.server.inject(self.alice, &message);
+        self.world.settle();
     }
 
     /// How often alice is told of each kind.
@@ -245,6 +259,26 @@ fn c21_accepting_a_change_says_nothing_about_a_device_that_a_list_names_only_aft
     scene.world.advance(A_DAY);
     scene.ghost_says("now one does");
     assert_eq!((scene.texts(), scene.held_count()), (Vec::<String>::new(), 2));
+}
+
+#[test]
+fn c21_a_broker_that_makes_somebody_seem_changed_gets_no_device_of_its_own_believed_by_it() {
+    let mut scene = Scene::verified(614);
+    let (alice, bobs) = (scene.alice, scene.world.device_ids(BOB)[0]);
+    let mut message = scene.ghost.message(&mut scene.world, BOB, ALICE, Some("another key under bob's number"));
+    let encrypted = message.child_mut("encrypted", xep::omemo::NS_OMEMO2).unwrap();
+    encrypted.child_mut("header", xep::omemo::NS_OMEMO2).unwrap().set_attr("sid", bobs.to_string());
+    scene.world.server.inject(alice, &message);
+    scene.world.settle();
+    assert_eq!(scene.trust(), PersonTrust::Changed);
+    let mut listed = Ghost::new(&scene.world, 6140);
+    listed.appear_at(&mut scene.world, BOB);
+    scene.list_event();
+    listed.say(&mut scene.world, alice, BOB, ALICE, "listed while nobody could be written to");
+    scene.world.advance(LATER);
+    listed.say(&mut scene.world, alice, BOB, ALICE, "is it not?");
+    assert_eq!((scene.texts(), scene.held_count()), (Vec::<String>::new(), 2));
+    assert_eq!(scene.world.contact(alice, BOB).unwrap().undecided_devices_count, 1, "the user is asked");
 }
 
 #[test]
