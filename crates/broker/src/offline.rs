@@ -179,7 +179,7 @@ pub(crate) async fn delete(core: &Core, account: &str, rows: &[u64]) -> Result<(
 ///
 /// # Errors
 ///
-/// What the store says.
+/// What the store says. An account whose queue cannot be counted costs the others nothing: they are counted all the same.
 pub async fn expire(core: &Core) -> Result<usize, StoreError> {
     if !core.may_expire().await? {
         return Ok(0);
@@ -197,21 +197,20 @@ pub async fn expire(core: &Core) -> Result<usize, StoreError> {
             break;
         }
     }
+    let mut outcome = Ok(forgotten);
     for account in core.accounts().await? {
-        recount(core, &account.jid).await?;
+        let _turn = core.turns.take(OFFLINE, &account.jid).await;
+        // what one queue has wrong is no reason to leave the others as they are
+        outcome = recount_in_turn(core, &account.jid).await.and(outcome);
     }
-    Ok(forgotten)
+    outcome
 }
 
-/// Counts a queue anew.
-async fn recount(core: &Core, account: &str) -> Result<(), StoreError> {
-    let _turn = core.turns.take(OFFLINE, account).await;
+/// Counts a queue anew, and puts aside what is damaged in it. For whoever has its turn.
+async fn recount_in_turn(core: &Core, account: &str) -> Result<(), StoreError> {
     loop {
-        let mut room = Room::read(core, account).await?;
         let mut transaction = core.store.transaction();
-        if !room.recount(&mut transaction).await? {
-            return Ok(());
-        }
+        let Some(room) = Room::recount(core, account, &mut transaction).await? else { return Ok(()) };
         room.write(&mut transaction);
         match transaction.commit().await {
             Err(StoreError::Conflict) => {} // another process got on with it

@@ -84,26 +84,33 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Counts the whole queue anew, as part of a commit. Says whether there is anything to commit.
-    pub(super) async fn recount(&mut self, transaction: &mut Transaction) -> Result<bool, StoreError> {
-        let owner = self.account.as_bytes();
-        let known = self.core.store.list(OFFLINE_QUOTA, owner).await?;
-        let rows = self.core.store.scan_seq(OFFLINE, owner, .., Direction::Forward, usize::MAX).await?;
+    /// Counts the whole queue anew, as part of a commit, which [`Room::write`] completes; `None` when there is nothing to
+    /// commit. Rows that are damaged are put aside, counters among them.
+    pub(super) async fn recount(
+        core: &'a Core,
+        account: &'a str,
+        transaction: &mut Transaction,
+    ) -> Result<Option<Self>, StoreError> {
+        let owner = account.as_bytes();
+        // first, because a damaged row that is read by its name stays where it is
+        let known = core.store.list(OFFLINE_QUOTA, owner).await?;
+        let mut room = Self::read(core, account).await?;
+        let rows = core.store.scan_seq(OFFLINE, owner, .., Direction::Forward, usize::MAX).await?;
         if known.is_empty() && rows.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
-        self.counters = BTreeMap::from([(WHOLE.to_owned(), 0)]);
+        room.counters = BTreeMap::from([(WHOLE.to_owned(), 0)]);
         for (_, value) in rows {
             let row = OfflineRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
             let message = parse_stanza(&row.stanza).ok_or(StoreError::Altered)?;
-            for (name, _) in counters_of(self.core, &message) {
-                *self.counters.entry(name).or_default() += row.stanza.len() as u64;
+            for (name, _) in counters_of(core, &message) {
+                *room.counters.entry(name).or_default() += row.stanza.len() as u64;
             }
         }
         for (row, _) in known {
             transaction.delete_row(&row);
         }
-        Ok(true)
+        Ok(Some(room))
     }
 }
 

@@ -15,7 +15,7 @@ use prost::Message as _;
 use store::{Day, Direction, StoreError};
 
 use super::quota::Room;
-use super::{Kept, ToKeep, is_worth_keeping};
+use super::{Kept, ToKeep, is_worth_keeping, recount_in_turn};
 use crate::Core;
 use crate::tables::{OFFLINE, OfflineRow};
 
@@ -126,7 +126,20 @@ async fn make_all(core: &Core, account: &str, jobs: &[Arc<Job>]) {
 }
 
 /// Commits changes, all or nothing; one outcome for each.
+///
+/// A damaged row, of a count or of a message, is put aside and the queue counted anew, once: otherwise one byte on the disk
+/// would close it for good.
 async fn commit(core: &Core, account: &str, jobs: &[Arc<Job>]) -> Result<Vec<Vec<Kept>>, StoreError> {
+    match commit_as_it_is(core, account, jobs).await {
+        Err(StoreError::Altered) => {
+            recount_in_turn(core, account).await?;
+            commit_as_it_is(core, account, jobs).await
+        }
+        done => done,
+    }
+}
+
+async fn commit_as_it_is(core: &Core, account: &str, jobs: &[Arc<Job>]) -> Result<Vec<Vec<Kept>>, StoreError> {
     loop {
         let mut batch = Batch::begin(core, account).await?;
         let mut outcomes = Vec::with_capacity(jobs.len());

@@ -38,6 +38,38 @@ fn decode_usage(value: Option<&Value>) -> Result<PepUsageRow, StoreError> {
     Ok(row.transpose()?.unwrap_or_default())
 }
 
+async fn read_usage(core: &Core, keys: &[Key; 2]) -> Result<[Option<Value>; 2], StoreError> {
+    Ok([core.store.get(&keys[0]).await?, core.store.get(&keys[1]).await?])
+}
+
+/// Counts all nodes of an account anew, and puts aside the counts that are damaged: one of them would otherwise keep the
+/// account from publishing, and from taking back, for good. For whoever has the turn of its nodes.
+async fn recount(core: &Core, account: &BareJid) -> Result<(), StoreError> {
+    let owner = account.as_str();
+    let mut transaction = core.store.transaction();
+    for (row, value) in core.store.list(PEP_USAGE, owner.as_bytes()).await? {
+        transaction.expect_row(&row, &value);
+        transaction.delete_row(&row);
+    }
+    let mut whole = PepUsageRow::default();
+    for node in super::node::names(core, account).await? {
+        let mut usage = PepUsageRow::default();
+        let places = owner_of(owner, &node);
+        for (_, value) in core.store.scan_seq(PEP_ORDER, &places, .., Direction::Forward, usize::MAX).await? {
+            let place = ItemOrderRow::decode(value.as_slice()).map_err(|_| StoreError::Altered)?;
+            usage.items = usage.items.saturating_add(1);
+            usage.bytes = usage.bytes.saturating_add(place.bytes);
+        }
+        whole.items = whole.items.saturating_add(usage.items);
+        whole.bytes = whole.bytes.saturating_add(usage.bytes);
+        if usage.items > 0 {
+            transaction.put(&usage_key(owner, &node), usage.encode_to_vec());
+        }
+    }
+    adopt_whole(&mut transaction, owner, whole);
+    transaction.commit().await
+}
+
 /// One place in the order.
 struct Place {
     seq: u64,
@@ -62,7 +94,13 @@ impl<'a> Items<'a> {
     pub(super) async fn load(core: &'a Core, account: &BareJid, node: &str) -> Result<Self, StoreError> {
         let whole = PEP_USAGE.row(account.as_str().as_bytes(), WHOLE);
         let keys = [usage_key(account.as_str(), node), whole];
-        let as_read = [core.store.get(&keys[0]).await?, core.store.get(&keys[1]).await?];
+        let as_read = match read_usage(core, &keys).await {
+            Err(StoreError::Altered) => {
+                recount(core, account).await?;
+                read_usage(core, &keys).await?
+            }
+            read => read?,
+        };
         let usage = [decode_usage(as_read[0].as_ref())?, decode_usage(as_read[1].as_ref())?];
         let (owner, bytes_before) = (owner_of(account.as_str(), node), usage[1].bytes);
         Ok(Self { core, owner, keys, as_read, usage, bytes_before, gone: Vec::new() })
@@ -257,7 +295,7 @@ pub(crate) async fn adopt(
     Ok(usage)
 }
 
-/// Counts what an account of first light had published.
+/// Writes the count of what a whole account has published.
 pub(crate) fn adopt_whole(transaction: &mut Transaction, account: &str, usage: PepUsageRow) {
     if usage.items > 0 {
         transaction.put(&PEP_USAGE.row(account.as_bytes(), WHOLE), usage.encode_to_vec());

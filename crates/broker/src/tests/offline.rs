@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{condition, ids, world};
 use crate::offline::{self, Kept};
-use crate::tables::OFFLINE_QUOTA;
+use crate::tables::{OFFLINE, OFFLINE_QUOTA, OfflineRow};
 use crate::testing::{World, run};
 
 fn message(to: &str, id: &str) -> String {
@@ -264,4 +264,80 @@ fn old_messages_become_unreadable() {
     world.advance(Duration::from_secs(12 * 86_400));
     assert_eq!(run(offline::expire(world.broker("north.example"))), Ok(1));
     assert_eq!(bob_reads(&mut world, "phone"), ["new"]);
+}
+
+/// Damages all rows that a step has made: those that are found by a name (their keys have 32 bytes), or the numbered ones.
+fn damage_made(world: &mut World, is_numbered: bool, step: impl FnOnce(&mut World)) -> usize {
+    let before = world.stored_keys("north.example");
+    step(world);
+    let key_bytes = if is_numbered { 24 } else { 32 };
+    let mut made = world.stored_keys("north.example");
+    made.retain(|key| !before.contains(key) && key.len() == key_bytes);
+    made.iter().for_each(|key| world.damage("north.example", key));
+    made.len()
+}
+
+/// A queue whose counters are damaged takes, counts and lets go as before.
+#[test]
+fn b11_a_damaged_counter_closes_no_queue() {
+    for reads_first in [false, true] {
+        let mut world = World::with_config(13, &["north.example"], |c| c.limits.offline_bytes = 1600);
+        world.register("bob@north.example");
+        keep(&world, "z@west.example"); // the day and the numbering have their rows
+        assert_eq!(bob_reads(&mut world, "phone").len(), 1);
+        world.crash("north.example");
+        let step = |world: &mut World| assert!(matches!(keep(world, "a@south.example"), Kept::Row(_)));
+        assert_eq!(damage_made(&mut world, false, step), 3, "the whole, a sender, a domain");
+        world.crash("north.example");
+        if reads_first {
+            assert_eq!(bob_reads(&mut world, "phone").len(), 1);
+            world.crash("north.example");
+            assert!(bob_reads(&mut world, "phone").is_empty(), "it was let go");
+        } else {
+            assert!(matches!(keep(&world, "b@south.example"), Kept::Row(_)));
+            for full in ["a@south.example", "b@south.example"] {
+                assert_eq!(keep(&world, full), Kept::Full, "what lies there counts again");
+            }
+            assert_eq!(bob_reads(&mut world, "phone").len(), 2);
+        }
+        let store = &world.broker("north.example").store;
+        assert_eq!(run(store.aside()).expect("read"), [OFFLINE_QUOTA.name; 3]);
+        assert!(run(store.list(OFFLINE_QUOTA, b"bob@north.example")).expect("read").is_empty());
+    }
+}
+
+/// A message that is damaged between being read and being let go holds up neither the others nor their room.
+#[test]
+fn b11_a_damaged_message_is_let_go() {
+    let mut world = World::with_config(14, &["north.example"], |c| c.limits.offline_bytes = 1600);
+    world.register("bob@north.example");
+    let mut rows = Vec::new();
+    let mut step = |world: &mut World| match keep(world, "a@south.example") {
+        Kept::Row(row) => rows.push(row),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(damage_made(&mut world, true, &mut step), 1);
+    let broker = world.broker("north.example").clone();
+    assert_eq!(run(offline::delete(&broker, "bob@north.example", &rows)), Ok(()));
+    assert!(run(broker.store.list(OFFLINE_QUOTA, b"bob@north.example")).expect("read").is_empty());
+    assert!(matches!(keep(&world, "a@south.example"), Kept::Row(_)), "its room is given back");
+}
+
+/// What one account's queue has wrong leaves nobody else's uncounted.
+#[test]
+fn b11_a_queue_that_cannot_be_counted_holds_up_no_other() {
+    let mut world = World::with_config(15, &["north.example"], |c| c.limits.offline_bytes = 1600);
+    let broken = ["alice@north.example", "carol@north.example", "dave@north.example", "erin@north.example"];
+    broken.iter().chain(["bob@north.example"].iter()).for_each(|name| world.register(name));
+    assert!(matches!(keep(&world, "a@south.example"), Kept::Row(_)));
+    world.advance(Duration::from_secs(40 * 86_400));
+    let broker = world.broker("north.example").clone();
+    let mut transaction = broker.store.transaction();
+    for name in broken {
+        let row = OfflineRow { stanza: b"not a stanza".to_vec(), at: 0 };
+        transaction.put(&OFFLINE.seq(name.as_bytes(), 1), prost::Message::encode_to_vec(&row));
+    }
+    run(transaction.commit()).expect("written");
+    assert_eq!(run(offline::expire(&broker)), Err(store::StoreError::Altered));
+    assert!(run(broker.store.list(OFFLINE_QUOTA, b"bob@north.example")).expect("read").is_empty());
 }

@@ -165,3 +165,32 @@ fn b02_a_publication_writes_the_same_few_bytes_however_many_items_there_are() {
     let read = ids(&items(&mut world, alice, None, "n"));
     assert_eq!((read.len(), read.last()), (60, Some(&long(7))));
 }
+
+/// Counters that are damaged keep nobody from publishing or from taking back: they are counted anew.
+#[test]
+fn b11_a_damaged_counter_closes_no_node() {
+    let mut world = World::with_config(1, &[NORTH], |config| config.pep.bytes = 10_000);
+    world.register(ALICE);
+    let alice = world.online(ALICE, "desk");
+    let many: &[(&str, &str)] = &[("max_items", "max")];
+    let retract = |id: &str| pubsub("set", None, &format!("<retract node='a'><item id='{id}'/></retract>"));
+    assert_eq!(refused(&ask(&mut world, alice, &publish_large("a", "1", 2000, many))), None);
+    assert_eq!(refused(&ask(&mut world, alice, &retract("1"))), None);
+    let before = world.stored_keys(NORTH);
+    assert_eq!(refused(&ask(&mut world, alice, &publish_large("a", "1", 2000, many))), None);
+    let mut made = world.stored_keys(NORTH);
+    made.retain(|key| !before.contains(key) && key.len() == 32);
+    assert_eq!(made.len(), 3, "the item and two counters");
+    made.iter().for_each(|key| world.damage(NORTH, key));
+    world.crash(NORTH);
+    let alice = world.online(ALICE, "later");
+    for id in ["2", "3"] {
+        assert_eq!(refused(&ask(&mut world, alice, &publish_large("a", id, 2000, many))), None, "{id}");
+    }
+    let full = Some((Condition::ResourceConstraint, None));
+    assert_eq!(refused(&ask(&mut world, alice, &publish_large("a", "4", 2000, many))), full, "what was there counts");
+    assert_eq!(refused(&ask(&mut world, alice, &retract("2"))), None);
+    assert_eq!(refused(&ask(&mut world, alice, &publish_large("a", "4", 2000, many))), None);
+    let aside = run(world.broker(NORTH).store.aside()).expect("read");
+    assert_eq!(aside.iter().filter(|table| *table == PEP_USAGE.name).count(), 2, "{aside:?}");
+}
