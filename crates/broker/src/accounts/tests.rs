@@ -178,6 +178,18 @@ fn passwords_are_kept_as_verifiers_of_both_hashes_with_their_own_salts() {
 }
 
 #[test]
+fn a_password_that_preparation_makes_simple_is_refused() {
+    let world = world();
+    let core = world.broker("north.example").core();
+    let wide: String = "password1234".chars().filter_map(|c| char::from_u32(u32::from(c) + 0xfee0)).collect();
+    let hyphened: String = "password1234".chars().flat_map(|c| [c, '\u{ad}']).collect();
+    for (n, password) in [wide, hyphened].iter().enumerate() {
+        let made = run(create(core, &format!("simple{n}"), password, None));
+        assert!(matches!(made, Err(AccountError::WeakPassword(_))), "{n}");
+    }
+}
+
+#[test]
 fn what_is_easy_to_guess_is_refused_with_words_and_a_proposal_that_is_taken() {
     let world = World::with_config(1, &[NORTH], |config| config.accounts.is_open = true);
     let core = world.broker(NORTH).core();
