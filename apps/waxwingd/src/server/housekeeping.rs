@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use broker::budget::Level;
 use net::identity::ReloadableIdentity;
 use store::ClockVerdict;
 use xmpp::time::Timestamp;
@@ -63,16 +64,9 @@ fn say_expiry(shared: &Shared, identity: &ReloadableIdentity) {
 /// Says in the log how much there is to do, until the broker stops: totals, rounded so that they tell of nobody.
 pub(super) async fn say_how_it_is(shared: Weak<Shared>) {
     while let Some(running) = shared.upgrade() {
-        let sessions = rounded(running.broker.session_count());
-        let [bytes, dials, descriptors] = running.broker.budgets.levels().map(|(_, level)| level);
-        tracing::info!(
-            sessions,
-            bytes_held = bytes.held,
-            bytes_peak = bytes.peak,
-            refused = bytes.refused + dials.refused + descriptors.refused,
-            descriptors = descriptors.held,
-            "how it is"
-        );
+        let is = HowItIs::of(running.broker.session_count(), running.broker.budgets.levels().map(|(_, level)| level));
+        let HowItIs { sessions, held_mib, peak_mib, refused, descriptors } = is;
+        tracing::info!(sessions, held_mib, peak_mib, refused, descriptors, "how it is");
         let stopping = running.stopping.clone();
         drop(running);
         tokio::select! {
@@ -82,9 +76,29 @@ pub(super) async fn say_how_it_is(shared: Weak<Shared>) {
     }
 }
 
-/// To the next ten: from less, people could be told apart.
-fn rounded(count: usize) -> usize {
-    count.div_ceil(10) * 10
+/// What the log says once an hour. Counts are rounded up to tens and bytes to MiB: from less, people could be told apart.
+#[derive(Debug, PartialEq, Eq)]
+struct HowItIs {
+    sessions: u64,
+    held_mib: u64,
+    peak_mib: u64,
+    refused: u64,
+    descriptors: u64,
+}
+
+impl HowItIs {
+    fn of(sessions: usize, [bytes, dials, descriptors]: [Level; 3]) -> Self {
+        let tens = |count: u64| count.div_ceil(10).saturating_mul(10);
+        let mib = |bytes: usize| (bytes as u64).div_ceil(1024 * 1024);
+        let refused = bytes.refused.saturating_add(dials.refused).saturating_add(descriptors.refused);
+        Self {
+            sessions: tens(sessions as u64),
+            held_mib: mib(bytes.held),
+            peak_mib: mib(bytes.peak),
+            refused: tens(refused),
+            descriptors: tens(descriptors.held as u64),
+        }
+    }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -107,14 +121,14 @@ async fn may_believe_the_date(shared: &Shared) -> bool {
 async fn forget(shared: &Shared) {
     let core = shared.broker.core();
     let _ = may_believe_the_date(shared).await; // said once a time; what expires asks for itself
-    let forgotten = async {
-        broker::offline::expire(core).await?;
-        broker::upload::forget_expired(core).await?;
-        broker::invites::forget_expired(core).await
-    };
-    let is_forgotten = forgotten.await.is_ok();
-    let is_finished = broker::accounts::finish_deletions(core).await.is_ok();
-    if !(is_forgotten && is_finished) {
+    // Each for itself: what one of them cannot do is no reason to leave the others undone.
+    let done = [
+        broker::offline::expire(core).await.is_ok(),
+        broker::upload::forget_expired(core).await.is_ok(),
+        broker::invites::forget_expired(core).await.is_ok(),
+        broker::accounts::finish_deletions(core).await.is_ok(),
+    ];
+    if done.contains(&false) {
         tracing::warn!("the store did not let go of what is over; this is tried again later");
     }
 }
@@ -156,6 +170,25 @@ mod tests {
 
     use super::*;
     use crate::{Server, Settings};
+
+    #[test]
+    fn what_is_said_every_hour_is_rounded() {
+        let level = |held: usize, peak, refused| Level {
+            held,
+            held_by_clients: 0,
+            peak,
+            capacity: 1 << 30,
+            reserved: 0,
+            sources: 1,
+            largest: held,
+            refused,
+        };
+        let levels = [level((5 << 20) + 1, (9 << 20) - 1, 3), level(7, 7, 4), level(41, 60, 5)];
+        let is = HowItIs::of(1, levels);
+        assert_eq!(is, HowItIs { sessions: 10, held_mib: 6, peak_mib: 9, refused: 20, descriptors: 50 });
+        let nothing = HowItIs::of(0, [level(0, 0, 0); 3]);
+        assert_eq!(nothing, HowItIs { sessions: 0, held_mib: 0, peak_mib: 0, refused: 0, descriptors: 0 });
+    }
 
     #[tokio::test]
     async fn a_certificate_file_that_was_replaced_is_taken_into_use_and_a_broken_one_is_not() {
