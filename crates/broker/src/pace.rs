@@ -45,8 +45,8 @@ impl Pace {
         Self { rate: Rate { per_second, burst: burst.saturating_mul(1000) }, buckets: Mutex::default() }
     }
 
-    /// Notes that it was done.
-    pub(crate) fn charge(&self, account: &str, now: Moment) {
+    /// Notes that it was done, and returns what [`Pace::give_back`] puts back.
+    pub(crate) fn charge(&self, account: &str, now: Moment) -> i64 {
         let mut map = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if map.len() >= ACCOUNTS_MAX && !map.contains_key(account) {
             map.retain(|_, bucket| bucket.wait_until(now).is_some());
@@ -54,7 +54,15 @@ impl Pace {
                 map.clear();
             }
         }
-        map.entry(account.into()).or_insert_with(|| TokenBucket::new(self.rate)).charge(now, COST);
+        map.entry(account.into()).or_insert_with(|| TokenBucket::new(self.rate)).charge(now, COST)
+    }
+
+    /// Puts back what one [`Pace::charge`] has taken.
+    pub(crate) fn give_back(&self, account: &str, taken: i64) {
+        let mut map = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = map.get_mut(account) {
+            bucket.give_back(taken);
+        }
     }
 
     /// Tells until when it may not be done again.

@@ -44,15 +44,22 @@ impl TokenBucket {
         Self { rate, full_at: i64::MIN }
     }
 
-    /// Takes tokens out.
-    pub fn charge(&mut self, now: Moment, count: usize) {
+    /// Takes tokens out, and returns what [`TokenBucket::give_back`] puts back: less where the debt is as large as any.
+    pub fn charge(&mut self, now: Moment, count: usize) -> i64 {
         if self.rate.per_second == 0 {
-            return;
+            return 0;
         }
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let cost = count.saturating_mul(1_000_000) / i64::from(self.rate.per_second);
         let latest = micros(now).saturating_add(self.capacity()).saturating_add(DEBT_MAX);
-        self.full_at = self.full_at.max(micros(now)).saturating_add(cost).min(latest);
+        let before = self.full_at.max(micros(now));
+        self.full_at = before.saturating_add(cost).min(latest);
+        self.full_at.saturating_sub(before)
+    }
+
+    /// Puts back what one [`TokenBucket::charge`] has taken out, because it was not done after all.
+    pub fn give_back(&mut self, taken: i64) {
+        self.full_at = self.full_at.saturating_sub(taken.max(0));
     }
 
     /// How long an empty bucket takes to fill, in microseconds.

@@ -11,6 +11,7 @@ use xmpp::time::{Moment, Timestamp};
 
 use super::{Bound, ClientSession, OfflineReading, Phase};
 use crate::accounts::PreAuth;
+use crate::guesses::Admitted;
 use crate::mailbox::{Bounds, Mailbox, Notice};
 use crate::registry::SessionHandle;
 use crate::settle::{Sender, Unsettled};
@@ -25,6 +26,8 @@ pub(super) struct Login {
     pub(super) deadline: Moment,
     /// A login that has to wait because of failures before it.
     pub(super) held: Option<Held>,
+    /// What the password that is being shown is charged as until it is right.
+    admitted: Option<Admitted>,
     /// The account that has signed in.
     account: Option<Box<str>>,
     /// The salt of the password that the exchange is about: another password has another one.
@@ -45,7 +48,7 @@ pub(super) struct Held {
 impl Login {
     pub(super) fn new(deadline: Moment, network: Option<&str>) -> Self {
         let network = network.map(Into::into);
-        Self { deadline, held: None, account: None, salt: None, pre_auth: PreAuth::default(), network }
+        Self { deadline, held: None, admitted: None, account: None, salt: None, pre_auth: PreAuth::default(), network }
     }
 }
 
@@ -53,11 +56,9 @@ impl ClientSession {
     pub(super) async fn handle_login(&mut self, event: ResponderEvent) {
         match event {
             ResponderEvent::Authenticate { username, mechanism } => self.begin_login(username, mechanism.hash).await,
-            ResponderEvent::LoginFailed { username, .. } => {
-                let account = username.and_then(|name| self.core.local_jid(&name));
-                if let (Some(account), Phase::Login(login)) = (account, &self.phase) {
-                    let now = self.core.env.moment();
-                    self.core.failed_logins.failed(account.as_str(), login.network.as_deref(), now);
+            ResponderEvent::LoginFailed { .. } => {
+                if let Phase::Login(login) = &mut self.phase {
+                    login.admitted = None; // charged when it began
                 }
             }
             ResponderEvent::Authenticated { username, .. } => self.signed_in(&username).await,
@@ -78,18 +79,22 @@ impl ClientSession {
         let account = self.core.local_jid(&username);
         let Phase::Login(login) = &mut self.phase else { return };
         let network = login.network.as_deref();
-        match account.and_then(|account| self.core.failed_logins.wait_until(account.as_str(), network, now)) {
-            Some(until) => login.held = Some(Held { until, username, hash }),
-            None => self.provide_credentials(&username, hash).await,
+        // what can be no name of an account has no password either
+        match account.map(|account| self.core.failed_logins.admit(account.as_str(), network, now)).transpose() {
+            Err(until) => login.held = Some(Held { until, username, hash }),
+            Ok(admitted) => {
+                login.admitted = admitted;
+                self.provide_credentials(&username, hash).await;
+            }
         }
     }
 
-    /// Answers a login that was held back, once its time has come.
+    /// Asks again for a login that was held back, once its time has come: of many only one goes on.
     pub(super) async fn release_held_login(&mut self) {
         let now = self.core.env.moment();
         let Phase::Login(login) = &mut self.phase else { return };
         if let Some(held) = login.held.take_if(|held| held.until <= now) {
-            self.provide_credentials(&held.username, held.hash).await;
+            self.begin_login(held.username, held.hash).await;
         }
     }
 
@@ -120,7 +125,8 @@ impl ClientSession {
         let Some(account) = self.core.local_jid(username) else { return };
         if let Phase::Login(login) = &mut self.phase {
             login.account = Some(account.as_str().into());
-            self.core.failed_logins.succeeded(account.as_str(), login.network.as_deref());
+            let admitted = login.admitted.take();
+            self.core.failed_logins.succeeded(account.as_str(), login.network.as_deref(), admitted);
         }
     }
 

@@ -50,7 +50,7 @@ fn b10_a_wall_clock_that_jumps_freezes_nobody_and_ends_nothing() {
         }
         world.settle();
         for _ in 0..6 {
-            broker.failed_logins.failed("alice@north.example", None, world.moment());
+            let _ = broker.failed_logins.admit("alice@north.example", None, world.moment());
         }
         let (paused, timeout) = (pause(&mut world, alice), world.client(bob).session().and_then(|s| s.next_timeout()));
         assert!(paused.is_some());
@@ -178,7 +178,7 @@ fn a_login_after_many_failures_waits() {
     let mut world = world(4);
     let broker = world.broker("north.example").clone();
     for _ in 0..6 {
-        broker.failed_logins.failed("alice@north.example", None, world.moment());
+        let _ = broker.failed_logins.admit("alice@north.example", None, world.moment());
     }
     let alice = world.connect("alice@north.example", "desk");
     assert!(!world.client(alice).ready, "held back");
@@ -203,8 +203,8 @@ fn an_idle_session_is_small() {
     assert!(turn_bytes.max(wake_bytes).max(timeout_bytes) <= 1024, "{turn_bytes} {wake_bytes} {timeout_bytes}");
 }
 
-/// A connection of somebody from a network, up to where the exchange begins; whether the broker answers at once.
-fn is_answered_at_once(world: &World, name: &str, network: &str) -> bool {
+/// A connection of somebody from a network, up to where the exchange begins.
+fn begun(world: &World, name: &str, network: &str) -> crate::ClientSession {
     let wake: crate::Wake = std::sync::Arc::new(|| ());
     let transport = xmpp::stream::Transport::Tls(crate::testing::facts_of(None));
     let mut session = world.broker("north.example").accept_client_from(transport, wake, Some(network));
@@ -214,9 +214,42 @@ fn is_answered_at_once(world: &World, name: &str, network: &str) -> bool {
          version='1.0'><auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>"
     );
     crate::testing::run(session.handle_bytes(said.as_bytes()));
+    session
+}
+
+/// Whether the broker answers now, so that a password can be tried.
+fn is_answered(session: &mut crate::ClientSession) -> bool {
     let heard = session.take_output().bytes.unwrap_or_default();
-    crate::testing::run(session.closed());
     String::from_utf8_lossy(&heard).contains("<challenge")
+}
+
+fn is_answered_at_once(world: &World, name: &str, network: &str) -> bool {
+    let mut session = begun(world, name, network);
+    let answered = is_answered(&mut session);
+    crate::testing::run(session.closed());
+    answered
+}
+
+#[test]
+fn b13_of_many_logins_that_begin_together_few_go_on_and_then_one_by_one() {
+    let mut world = world(8);
+    let mut sessions: Vec<_> = (0..20).map(|nth| begun(&world, "alice", &format!("192.0.{nth}"))).collect();
+    let mut answered = |now: xmpp::time::Moment| {
+        let due = |session: &mut crate::ClientSession| {
+            if session.next_timeout().is_some_and(|at| at <= now) {
+                crate::testing::run(session.handle_timeout());
+            }
+            is_answered(session)
+        };
+        sessions.iter_mut().map(due).filter(|answered| *answered).count()
+    };
+    assert_eq!(answered(world.moment()), 6, "though no password was wrong yet");
+    for _ in 0..2 {
+        world.advance(Duration::from_secs(9));
+        assert_eq!(answered(world.moment()), 0);
+        world.advance(Duration::from_secs(2));
+        assert_eq!(answered(world.moment()), 1, "those that waited do not pass together");
+    }
 }
 
 #[test]
@@ -224,9 +257,9 @@ fn b13_guesses_from_many_networks_are_paced_and_the_owners_network_goes_first() 
     let world = world(6);
     let broker = world.broker("north.example").clone();
     let now = world.moment();
-    broker.failed_logins.succeeded("alice@north.example", Some("203.0.113"));
+    broker.failed_logins.succeeded("alice@north.example", Some("203.0.113"), None);
     for nth in 0..1000 {
-        broker.failed_logins.failed("alice@north.example", Some(&format!("198.51.{nth}")), now);
+        let _ = broker.failed_logins.admit("alice@north.example", Some(&format!("198.51.{nth}")), now);
     }
     let answered = (0..100).filter(|nth| is_answered_at_once(&world, "alice", &format!("192.0.{nth}"))).count();
     assert_eq!(answered, 0, "a hundred networks are no more than one");
