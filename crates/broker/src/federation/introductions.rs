@@ -21,6 +21,15 @@ const PER_ACCOUNT: usize = 20;
 /// Places that are kept for one broker.
 const PLACES: usize = xep::peer::PLACES_MAX;
 
+/// Whose word an introduction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// An account's, which may know no better than anybody.
+    OfAccount,
+    /// The broker's own, which has proved its key: it knows where it is.
+    ItsOwn,
+}
+
 /// Answers an introduction: of an account of ours, or of another broker that introduces itself.
 pub(crate) async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
     if !request.is("introduction", xep::peer::NS) || request.target != IqTarget::Server {
@@ -46,7 +55,7 @@ pub(crate) async fn handle(core: &Core, request: &IqRequest<'_>) -> IqOutcome {
 
 /// Somebody here has added somebody there.
 async fn by_account(core: &Core, from: &Jid, introduction: &Introduction) -> Result<(), StanzaError> {
-    introduce(core, from.bare_str(), introduction).await?;
+    introduce(core, from.bare_str(), introduction, Word::OfAccount).await?;
     if let Some(token) = &introduction.token {
         introduce_ourselves(core, &introduction.domain, token).await;
     }
@@ -61,11 +70,11 @@ async fn by_broker(core: &Core, from: &Jid, introduction: &Introduction) -> Resu
     let token = introduction.token.as_deref().unwrap_or_default();
     let invite = invites::lookup(core, token).await.map_err(|_| StanzaError::new(Condition::InternalServerError))?;
     let inviter = invite.and_then(|invite| invite.inviter).ok_or(Condition::ItemNotFound);
-    introduce(core, &inviter.map_err(StanzaError::new)?, introduction).await
+    introduce(core, &inviter.map_err(StanzaError::new)?, introduction, Word::ItsOwn).await
 }
 
-/// Remembers a broker on the word of an account, if the rules allow it.
-async fn introduce(core: &Core, account: &str, introduction: &Introduction) -> Result<(), StanzaError> {
+/// Remembers a broker in the name of an account, if the rules allow it.
+async fn introduce(core: &Core, account: &str, introduction: &Introduction, word: Word) -> Result<(), StanzaError> {
     let Introduction { domain, pin, at, .. } = introduction;
     let Some(permitted) = &core.config.by_link else {
         return Err(StanzaError::new(Condition::NotAllowed));
@@ -98,15 +107,24 @@ async fn introduce(core: &Core, account: &str, introduction: &Introduction) -> R
         }
         peer.introduced_by.push(account.to_owned());
     }
-    for place in at.iter().map(Endpoint::to_text) {
-        if !peer.addresses.contains(&place) && peer.addresses.len() < PLACES {
-            peer.addresses.push(place);
-        }
-    }
+    peer.addresses = places(word, at, &peer.addresses);
     if peer != before {
         core.add_peer(peer).await.map_err(|_| StanzaError::new(Condition::InternalServerError))?;
     }
     Ok(())
+}
+
+/// Where a broker is, by what is said now and was said before: its own word alone counts; on another's the newest places
+/// are tried first, and the oldest are forgotten, so that one that has moved is found and nobody's word stands for ever.
+fn places(word: Word, said: &[Endpoint], before: &[String]) -> Vec<String> {
+    let before = if word == Word::ItsOwn && !said.is_empty() { &[] } else { before };
+    let mut places: Vec<String> = Vec::new();
+    for place in said.iter().map(Endpoint::to_text).chain(before.iter().cloned()) {
+        if !places.contains(&place) && places.len() < PLACES {
+            places.push(place);
+        }
+    }
+    places
 }
 
 /// Tells the other broker who we are and where, with the invitation of somebody there.
@@ -123,4 +141,52 @@ async fn introduce_ourselves(core: &Core, domain: &str, token: &str) {
     let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     let iq = stanza::iq("set", &id, Some(domain), own.to_element()).with_attr("from", core.config.domain.as_str());
     crate::route::send(core, &iq).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use xep::peer::name_chars;
+    use xmpp::stream::DomainCheck;
+
+    use super::*;
+    use crate::testing::{World, run};
+
+    fn introduction(places: &[&str]) -> Introduction {
+        Introduction {
+            domain: format!("tower-{}.local", name_chars(&[7; 32])),
+            pin: [7; 32],
+            at: places.iter().map(|at| Endpoint::parse(at).expect("a place")).collect(),
+            token: None,
+        }
+    }
+
+    #[test]
+    fn b13_nobodys_places_keep_a_broker_from_being_found() {
+        let mut world = World::with_config(1, &["north.example"], |config| {
+            config.by_link = Some(DomainCheck::new(|_| true));
+        });
+        let say = |world: &World, account: &str, word: Word, places: &[&str]| {
+            let core = world.broker("north.example").core();
+            run(introduce(core, account, &introduction(places), word)).expect("allowed");
+            core.federation.peers.find(&introduction(&[]).domain).expect("known").addresses
+        };
+        let dead: Vec<String> = (1..=PLACES).map(|nth| format!("192.0.2.{nth}:5223")).collect();
+        let dead: Vec<&str> = dead.iter().map(String::as_str).collect();
+        assert_eq!(say(&world, "eve@north.example", Word::OfAccount, &dead), dead);
+        let found = say(&world, "bob@north.example", Word::OfAccount, &["198.51.100.1:5223"]);
+        assert_eq!(found.first().map(String::as_str), Some("198.51.100.1:5223"), "the newest first");
+        assert_eq!(found.len(), PLACES);
+        assert_eq!(found.last().map(String::as_str), dead.get(PLACES - 2).copied(), "the oldest falls out");
+        let again = say(&world, "bob@north.example", Word::OfAccount, &[dead[2]]);
+        assert_eq!((again.len(), &*again[0]), (PLACES, dead[2]), "one that is known moves");
+        // it comes itself, with its key
+        assert_eq!(say(&world, "bob@north.example", Word::ItsOwn, &["203.0.113.9:5223"]), ["203.0.113.9:5223"]);
+        assert_eq!(say(&world, "bob@north.example", Word::ItsOwn, &[]), ["203.0.113.9:5223"], "it does not say");
+        world.crash("north.example");
+        let core = world.broker("north.example").core();
+        assert_eq!(
+            core.federation.peers.find(&introduction(&[]).domain).expect("kept").addresses,
+            ["203.0.113.9:5223"]
+        );
+    }
 }
