@@ -93,6 +93,13 @@ pub enum Command {
         /// Who.
         who: Who,
     },
+    /// Says whether people may see that their messages arrived (XEP-0184). Answers `Contact` for one person, else `Nothing`.
+    Receipts {
+        /// Who; `None`: every contact of whom nothing else was said.
+        who: Option<Who>,
+        /// They may.
+        on: bool,
+    },
     /// Shows the number to compare with a contact. Answers `Number`.
     Number {
         /// Who.
@@ -220,6 +227,7 @@ impl fmt::Debug for Command {
             Self::Rename { .. } => "Rename",
             Self::GrantPresence { .. } => "GrantPresence",
             Self::RevokePresence { .. } => "RevokePresence",
+            Self::Receipts { .. } => "Receipts",
             Self::Number { .. } => "Number",
             Self::Verify { .. } => "Verify",
             Self::AcceptChange { .. } => "AcceptChange",

@@ -380,6 +380,7 @@ impl Engine {
             unread_count: row.unread_count,
             asks_presence: row.asks_presence,
             sees_presence: row.sees_presence,
+            receipts: self.receipts_for(row),
             undecided_devices_count: undecided,
             resembles: self.resembled(row).await?,
             more_not_kept: row.is_request() && row.more_not_kept,

@@ -31,6 +31,7 @@ impl MessageRow {
             StateCode::Waiting => self.delayed_by().map_or(MessageState::Waiting, MessageState::Delayed),
             StateCode::Queued => MessageState::Queued,
             StateCode::AtBroker => MessageState::AtBroker,
+            StateCode::Delivered => MessageState::Delivered,
             StateCode::Undeliverable => {
                 MessageState::Undeliverable(Failure::from_code(self.failure).unwrap_or(Failure::Refused))
             }

@@ -6,6 +6,7 @@
 use crypto::omemo::{Legacy, Omemo2, Profile, ReplyDue, SessionSet};
 use xep::omemo::Version;
 use xep::omemo::client::{Recipient, Recipients, Said, SealError, Sealed, Sealer, seal, seal_empty, seal_reply};
+use xep::receipts;
 use xep::sce::{Envelope, recipients_hash};
 use xep::witness::Witnesses;
 use xmpp::jid::BareJid;
@@ -277,6 +278,9 @@ impl Engine {
             }
             Err(_) => return self.give_up(who, waiting, Failure::NotSecure).await,
         };
+        // Apps of the older kind look for the request beside the element; others have it inside.
+        let in_clear = message.is_some() && targets.legacy.iter().any(|target| target.who == *who);
+        let sealed = if in_clear { sealed.asking_for_receipt() } else { sealed };
         let mut tx = self.store.transaction();
         for target in &mut targets.omemo2 {
             self.put_sessions(&mut tx, &target.who, target.row.id, &target.sessions)?;
@@ -420,7 +424,7 @@ impl Engine {
     }
 }
 
-fn blocked_by_trust(contact: &ContactRow) -> Option<Failure> {
+pub(crate) fn blocked_by_trust(contact: &ContactRow) -> Option<Failure> {
     matches!(contact.trust(), TrustCode::Changed | TrustCode::Tombstoned).then_some(Failure::Changed)
 }
 
@@ -442,6 +446,7 @@ fn words(message: Option<&MessageRow>, token: Option<&str>, now: Timestamp) -> O
                 words.body = text.into_owned();
             }
         }
+        words.content.push(receipts::request());
     }
     words.content.extend(token.map(xep::invites::preauth));
     Some(words)

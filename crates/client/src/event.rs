@@ -235,6 +235,9 @@ pub enum MessageState {
     Queued,
     /// The own broker has it.
     AtBroker,
+    /// The contact's app says that it has it. Where the contact uses an app that knows only the older encryption, it says so
+    /// in clear, and both brokers can say it in its place.
+    Delivered,
     /// It will not arrive.
     Undeliverable(Failure),
     /// It arrived here.
@@ -258,6 +261,8 @@ pub struct Contact {
     pub asks_presence: bool,
     /// Whether the user lets them see it.
     pub sees_presence: bool,
+    /// Whether they are told that their messages arrived; nothing while the user was never asked, and then they are not.
+    pub receipts: Option<bool>,
     /// New devices of a verified person that wait for the user's decision.
     pub undecided_devices_count: usize,
     /// Somebody who is no contact, or was none until now: the contact whose name theirs looks like.

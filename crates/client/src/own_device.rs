@@ -181,6 +181,7 @@ impl Engine {
         }
         self.resume_repairs();
         self.look_after_held().await?;
+        self.give_due_receipts().await?;
         self.advance_all(&own).await
     }
 

@@ -161,6 +161,9 @@ pub(crate) struct AccountRow {
     /// The server took the password in its OpaqueString form, so that one is tried first.
     #[prost(bool, tag = "14")]
     pub(crate) opaque_password: bool,
+    /// Whether people may see that their messages arrived; absent until the user has said so or not.
+    #[prost(bool, optional, tag = "15")]
+    pub(crate) receipts: Option<bool>,
 }
 
 /// Where a server is.
@@ -281,6 +284,9 @@ pub(crate) struct ContactRow {
     /// The mark of the witness of ours that they were told last.
     #[prost(bytes = "vec", tag = "31")]
     pub(crate) witness_told: Vec<u8>,
+    /// Whether they may see that their messages arrived; absent: as the account says.
+    #[prost(bool, optional, tag = "32")]
+    pub(crate) receipts: Option<bool>,
 }
 
 /// When device lists were seen.
@@ -629,6 +635,7 @@ pub(crate) enum StateCode {
     AtBroker = 2,
     Undeliverable = 3,
     Received = 4,
+    Delivered = 5,
 }
 
 /// Stored form of [`crate::event::FileState`].

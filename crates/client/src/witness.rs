@@ -175,6 +175,7 @@ impl Engine {
             tx.commit().await?;
         }
         if self.fetches.own_device_checked {
+            self.give_due_receipts().await?;
             return self.advance_all(&own).await;
         }
         self.own_device_is_checked().await

@@ -1,4 +1,5 @@
-//! Message delivery receipts (XEP-0184): asked for and given inside the encryption only, and to contacts only.
+//! Message delivery receipts (XEP-0184). They go where the words went: inside of an envelope, or in clear beside the older
+//! encryption, which has no inside for them. Who may get them is not decided here.
 
 use xmpp::xml::Element;
 

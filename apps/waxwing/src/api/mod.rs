@@ -110,6 +110,14 @@ pub enum Request {
         /// Who.
         who: String,
     },
+    /// Says whether people may see that their messages arrived.
+    Receipts {
+        /// Who; none for every contact of whom nothing else was said.
+        #[serde(default)]
+        who: Option<String>,
+        /// They may.
+        on: bool,
+    },
     /// Asks for the number to compare.
     Number {
         /// With whom.

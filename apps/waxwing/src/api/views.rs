@@ -21,6 +21,9 @@ pub struct ContactView {
     /// Whether the user lets them see it.
     #[serde(default)]
     pub sees_presence: bool,
+    /// Whether they are told that their messages arrived; null while the user has not said, and then they are not.
+    #[serde(default)]
+    pub receipts: Option<bool>,
     /// New devices of theirs that wait for the user's decision.
     pub undecided_devices_count: usize,
     /// Whether one of the apps that take part knows only the older, weaker encryption.
@@ -54,7 +57,7 @@ pub struct MessageView {
     pub text: Option<String>,
     /// The file, when it is one.
     pub file: Option<FileView>,
-    /// `waiting`, `queued`, `sent`, `failed` or `received`.
+    /// `waiting`, `queued`, `sent`, `delivered`, `failed` or `received`.
     pub state: String,
     /// Why it waits or failed.
     #[serde(default)]

@@ -203,6 +203,15 @@ pub enum ContactChange {
         /// Who
         who: String,
     },
+    /// Let somebody see that their messages arrived, or not
+    #[command(allow_missing_positional = true)]
+    Receipts {
+        /// Who; without it, all contacts of whom you have not said otherwise
+        who: Option<String>,
+        /// Whether they may
+        #[arg(value_name = "on|off", value_parser = ["on", "off"])]
+        answer: String,
+    },
     /// Hear nothing more of somebody
     Block {
         /// Who

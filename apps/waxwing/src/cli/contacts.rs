@@ -50,6 +50,11 @@ async fn apply(context: &mut Context<'_>, session: &mut Session, change: Contact
             let done = results::presence_revoked(&who);
             (Request::Revoke { who }, done)
         }
+        ContactChange::Receipts { who, answer } => {
+            let on = answer == "on";
+            let done = receipts_set(who.as_deref(), on);
+            (Request::Receipts { who, on }, done)
+        }
         ContactChange::Block { who } => {
             let done = results::contact_blocked(&who);
             (Request::Block { who }, done)
@@ -72,13 +77,42 @@ async fn apply(context: &mut Context<'_>, session: &mut Session, change: Contact
         write::warn(context.console, contact);
     }
     context.console.line(&done);
-    if let (Request::Accept { .. }, Answer::Contact { contact }) = (&request, &answer)
-        && contact.asks_presence
-    {
-        answer_presence(context, session, contact).await?;
+    if let (Request::Accept { .. }, Answer::Contact { contact }) = (&request, &answer) {
+        if contact.asks_presence {
+            answer_presence(context, session, contact).await?;
+        }
+        ask_about_receipts(context, session, contact).await?;
     }
     context.console.object(&answer);
     Ok(Exit::Ok)
+}
+
+fn receipts_set(who: Option<&str>, on: bool) -> String {
+    match (who, on) {
+        (Some(who), true) => results::receipts_on(who),
+        (Some(who), false) => results::receipts_off(who),
+        (None, true) => results::receipts_on_for_all(),
+        (None, false) => results::receipts_off_for_all(),
+    }
+}
+
+/// At the first contact, once: whether people may see that their messages arrived. Until then they may not.
+pub(super) async fn ask_about_receipts(
+    context: &mut Context<'_>,
+    session: &mut Session,
+    contact: &ContactView,
+) -> Result<(), Refusal> {
+    if contact.receipts.is_some() || !context.console.can_ask() || context.console.is_json() {
+        return Ok(());
+    }
+    let on = match context.console.ask(&results::ask_receipts()).await.as_deref() {
+        Some("yes") => true,
+        Some("no") => false,
+        _ => return Ok(()),
+    };
+    session.ask(&Request::Receipts { who: None, on }).await?;
+    context.console.line(&receipts_set(None, on));
+    Ok(())
 }
 
 /// Whoever is accepted and has asked to see when the user is online gets an answer to that too; only the user gives it.

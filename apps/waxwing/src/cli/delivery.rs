@@ -98,6 +98,11 @@ async fn ask_what_now(
     }
 }
 
+/// Whether the own server has a message. A receipt can be faster than its acknowledgement.
+pub(crate) fn is_with_server(state: &str) -> bool {
+    matches!(state, "sent" | "delivered")
+}
+
 async fn wait(
     session: &mut Session,
     contact: &str,
@@ -112,7 +117,7 @@ async fn wait(
             Ok(None) => {
                 session.reopen().await?;
                 match look_up(session, contact, message).await?.as_deref() {
-                    Some("sent") => return Ok(Delivery::Sent),
+                    Some(state) if is_with_server(state) => return Ok(Delivery::Sent),
                     Some("failed") => return Ok(Delivery::Failed(Refusal::new(Kind::Refused, refusals::not_sent()))),
                     _ => continue,
                 }
@@ -121,7 +126,7 @@ async fn wait(
         };
         match event {
             Event::MessageState { message: id, state, reason, .. } if id == message => match state.as_str() {
-                "sent" => return Ok(Delivery::Sent),
+                state if is_with_server(state) => return Ok(Delivery::Sent),
                 // A contact who is asked to let us see their devices may answer soon.
                 "waiting" => match reason {
                     Some(reason) if reason.kind != Kind::NotSecure => return Ok(Delivery::Delayed(reason)),

@@ -258,6 +258,7 @@ fn tell_state(context: &mut Context<'_>, contact: &str, state: &str, reason: Opt
         return;
     }
     match (state, reason) {
+        ("delivered", _) => context.console.line(&results::own_message_delivered(contact)),
         ("sent", _) => context.console.line(&results::own_message_sent(contact)),
         ("failed", Some(reason)) => context.console.line(&results::own_message_failed(contact, &reason.text)),
         ("waiting", Some(reason)) => context.console.line(&results::own_message_waits(contact, &reason.text)),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
+use super::delivery::is_with_server;
 use super::session::Session;
 use super::{Context, Exit, delivery, write};
 use crate::api::{Answer, Event, QueuedView, Refusal, Request};
@@ -68,7 +69,7 @@ async fn retry_all(context: &Context<'_>, session: &mut Session) -> Result<Vec<Q
     while !open.is_empty() {
         match timeout_at(until, session.event()).await {
             Ok(Some(Event::MessageState { message, state, reason, .. })) => {
-                if state == "sent" || state == "failed" || reason.is_some() {
+                if is_with_server(&state) || state == "failed" || reason.is_some() {
                     open.remove(&message);
                 }
             }

@@ -34,6 +34,7 @@ fn line(message: &MessageView, oneself: &str) -> String {
     let why = message.reason.as_ref().map(|reason| format!(": {}", plain::name(&reason.text))).unwrap_or_default();
     let note = match message.state.as_str() {
         "waiting" | "queued" => results::will_be_sent(&why),
+        "delivered" => results::has_arrived(),
         "failed" => results::was_not_sent(&why),
         _ => String::new(),
     };
@@ -252,6 +253,7 @@ mod tests {
             unread_count: 2,
             asks_presence: false,
             sees_presence: false,
+            receipts: None,
             undecided_devices_count: 0,
             legacy: false,
             held_count: 0,

@@ -153,7 +153,7 @@ async fn say(person: &mut super::stage::Person, who: &str, text: &str) -> Result
 }
 
 fn is_sent(event: Event, id: &str) -> Option<()> {
-    matches!(event, Event::MessageState { message, state, .. } if message == id && state == "sent").then_some(())
+    matches!(event, Event::MessageState { message, state, .. } if message == id && (state == "sent" || state == "delivered")).then_some(())
 }
 
 async fn hear(person: &mut super::stage::Person, text: &str) -> Result<(), Trouble> {

@@ -411,6 +411,7 @@ async fn command(request: Request) -> Result<Command, Refusal> {
         Request::Rename { who, name } => Command::Rename { who, name },
         Request::Grant { who } => Command::GrantPresence { who },
         Request::Revoke { who } => Command::RevokePresence { who },
+        Request::Receipts { who, on } => Command::Receipts { who, on },
         Request::Number { who } => Command::Number { who },
         Request::Verify { who, proof } => {
             let proof = match proof {

@@ -24,6 +24,14 @@ sentences! {
     asks_presence(name, who) =
         "{name}'s app asks to see when you are online. Let it: waxwing contacts grant {who}   or say no: waxwing contacts \
          revoke {who}";
+    ask_receipts() = "May your contacts see that their messages arrived here? yes, no, later: ";
+    receipts_on(who) = "{who} can see that their messages arrive. To take that back: waxwing contacts receipts {who} off";
+    receipts_off(who) = "{who} cannot see whether their messages arrive.";
+    receipts_on_for_all() =
+        "Your contacts can see that their messages arrive. To take that back: waxwing contacts receipts off   or for one of \
+         them: waxwing contacts receipts <who> off";
+    receipts_off_for_all() =
+        "Your contacts cannot see whether their messages arrive. To let one of them see it: waxwing contacts receipts <who> on";
     contact_blocked(name) = "{name} is blocked: you will not see what they write. To take it back: waxwing contacts accept {name}";
     contact_removed(name) = "{name} and your conversation with them are removed from this machine.";
     contact_renamed(who, name) = "You call {who} {name} from now on.";
@@ -60,6 +68,7 @@ sentences! {
     connected_again() = "Connected.";
     connection_lost() = "The connection to your server is gone. It is tried again by itself.";
     own_message_sent(name) = "Your message to {name} is with your server.";
+    own_message_delivered(name) = "Your message to {name} has arrived.";
     own_message_failed(name, why) = "Your message to {name} was not sent. {why}";
     own_message_waits(name, why) = "Your message to {name} is waiting. {why}";
     file_not_fetched(why) = "    not here: {why}";
@@ -133,6 +142,7 @@ sentences! {
     you_to(name) = "you to {name}";
     unknown_content() = "(this version of waxwing cannot show this message)";
     will_be_sent(why) = "  (will be sent{why})";
+    has_arrived() = "  (arrived)";
     was_not_sent(why) = "  (not sent{why})";
     file_named(name, size) = "[file {name}{size}]";
     file_not_here(name, size, why) = "[file {name}{size}. Not here: {why}]";

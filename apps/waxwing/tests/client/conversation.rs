@@ -246,3 +246,38 @@ async fn whoever_may_see_presence_is_the_users_decision() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_asked_once_whether_contacts_may_see_that_messages_arrived() {
+    let server = broker("north.example").await;
+    let alice = Person::joined(&server, "alice").await;
+    let bob = Person::new();
+    assert_eq!(bob.run(&["join", &alice.link().await, "--name", "bob"]).await.exit, Exit::Ok);
+    let carol = Person::joined(&server, "carol").await;
+    let ran = bob.at_terminal(&["add", &carol.link().await], "yes\n").await;
+    assert!(
+        ran.err.contains("May your contacts see") && ran.out.contains("can see that their messages arrive"),
+        "{ran:?}"
+    );
+    let ran = bob.at_terminal(&["add", &carol.link().await], "no\n").await;
+    assert!(!ran.err.contains("May your contacts see"), "asked once: {ran:?}");
+
+    let state_of = async |text: &str| {
+        assert_eq!(alice.run(&["say", "bob", text]).await.exit, Exit::Ok);
+        assert_eq!(bob.run(&["inbox"]).await.exit, Exit::Ok);
+        assert_eq!(alice.run(&["inbox"]).await.exit, Exit::Ok);
+        let history = alice.json(&["history", "bob"]).await;
+        let found = history.iter().find(|one| one["message"]["text"] == text).expect("the message");
+        found["message"]["state"].clone()
+    };
+    assert_eq!(alice.run(&["inbox"]).await.exit, Exit::Ok);
+    assert_eq!(state_of("did it arrive?").await, "delivered");
+    assert!(alice.run(&["history", "bob"]).await.out.contains("did it arrive?  (arrived)"));
+    let ran = bob.run(&["contacts", "receipts", "alice", "off"]).await;
+    assert!(ran.exit == Exit::Ok && ran.out.contains("alice cannot see whether"), "{ran:?}");
+    assert_eq!(state_of("and this?").await, "sent");
+    let ran = bob.run(&["contacts", "receipts", "off"]).await;
+    assert!(ran.exit == Exit::Ok && ran.out.contains("Your contacts cannot see"), "{ran:?}");
+    assert_eq!(bob.run(&["contacts", "receipts", "alice", "perhaps"]).await.exit, Exit::Usage);
+    server.stop().await;
+}

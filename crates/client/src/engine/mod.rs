@@ -30,6 +30,7 @@ use crate::event::{AccountState, Event};
 use crate::migrations::MIGRATIONS;
 use crate::output::{ConnectFailure, Endpoint, HttpId, HttpOutcome, Output, SaveId};
 use crate::own_device::Publishing;
+use crate::receipts::DueReceipt;
 use crate::transfers::Transfers;
 use crate::witness::Witnessing;
 
@@ -58,6 +59,8 @@ pub struct Engine {
     pub(crate) fetches: Fetches,
     pub(crate) transfers: Transfers,
     pub(crate) downloads: Downloads,
+    /// Receipts that could not be sealed yet.
+    pub(crate) receipts_due: Vec<DueReceipt>,
     /// Those who became contacts only because the user wrote to them.
     pub(crate) written_to: HashMap<BareJid, WrittenTo>,
     /// Waiting messages are tried again then.
@@ -102,6 +105,7 @@ impl Engine {
             fetches: Fetches::default(),
             transfers: Transfers::default(),
             downloads: Downloads::default(),
+            receipts_due: Vec::new(),
             written_to: HashMap::new(),
             retry_waiting_at: HashMap::new(),
             outputs: VecDeque::new(),
@@ -154,6 +158,7 @@ impl Engine {
             Command::Rename { who, name } => self.rename(&who, name).await,
             Command::GrantPresence { who } => self.answer_presence(&who, "subscribed").await,
             Command::RevokePresence { who } => self.answer_presence(&who, "unsubscribed").await,
+            Command::Receipts { who, on } => self.set_receipts(who.as_deref(), on).await,
             Command::Number { who } => self.number(&who).await.map(Reply::Number),
             Command::Verify { who, proof } => self.verify(&who, &proof).await,
             Command::AcceptChange { who } => self.accept_change(&who).await,

@@ -2,6 +2,7 @@
 
 use store::Transaction;
 use xep::omemo::{Encrypted, NS_LEGACY, NS_OMEMO2};
+use xep::receipts;
 use xep::sce::{self, Arrival, EnvelopeError, Expected, TimeVerdict};
 use xep::witness::Witnesses;
 use xmpp::jid::BareJid;
@@ -40,6 +41,10 @@ pub(super) struct Said {
     pub(super) not_all_addressed: bool,
     /// The envelope has what only Waxwing puts there.
     pub(super) from_waxwing: bool,
+    /// The id of this message, where its sender asks to be told that it arrived.
+    pub(super) receipt_for: Option<String>,
+    /// The id of a message of ours that has arrived, as they say.
+    pub(super) arrived: Option<String>,
 }
 
 impl Said {
@@ -72,13 +77,21 @@ impl Context<'_> {
         Some(sce::recipients_hash(element.keys.iter().filter_map(|key| Some((key.jid.as_ref()?, key.device)))))
     }
 
-    /// A legacy message is its text.
+    /// A legacy message is its text. Whether it asks for a receipt stands beside it, in clear.
     pub(super) fn legacy(&self, body: &str) -> Said {
-        let written = self.stamp();
+        let outside: Vec<Element> = self.message.children().filter(|c| c.ns() == receipts::NS).cloned().collect();
+        let said =
+            Said { written: self.stamp(), legacy: true, receipt_for: self.receipt_for(&outside), ..Said::default() };
         match transfers::offer_in_text(body) {
-            Some(file) => Said { file: Some(file), written, legacy: true, ..Said::default() },
-            None => Said { text: body.to_owned(), written, legacy: true, ..Said::default() },
+            Some(file) => Said { file: Some(file), ..said },
+            None => Said { text: body.to_owned(), ..said },
         }
+    }
+
+    /// The stanza's own id, if it asks for a receipt (XEP-0184 §3).
+    fn receipt_for(&self, content: &[Element]) -> Option<String> {
+        let id = self.message.attr("id").filter(|id| !id.is_empty() && id.len() <= ID_BYTES_MAX)?;
+        receipts::is_requested(content).then(|| id.to_owned())
     }
 
     /// An envelope says who wrote to whom; both must fit the stanza (C14).
@@ -110,6 +123,8 @@ impl Context<'_> {
             legacy: false,
             witnesses: opened.witnesses,
             from_waxwing: opened.recipients_hash.is_some(),
+            receipt_for: self.receipt_for(&opened.content),
+            arrived: receipts::received_id(&opened.content).map(str::to_owned),
             not_all_addressed: opened
                 .recipients_hash
                 .is_some_and(|meant| self.addressed().is_some_and(|is| is != meant)),

@@ -38,6 +38,8 @@ struct Aftermath {
     is_written_to: bool,
     reply: Option<ReplyDue>,
     used_prekey: bool,
+    /// The id of a message that was new, and asks for a receipt.
+    receipt_for: Option<String>,
 }
 
 impl Engine {
@@ -66,7 +68,9 @@ impl Engine {
         if matches!(message.attr("type"), Some("groupchat" | "headline")) || from.localpart().is_none() {
             return Ok(());
         }
-        let Some(element) = self.element_for_us(&own, &message) else { return Ok(()) };
+        let Some(element) = self.element_for_us(&own, &message) else {
+            return self.receipt_in_clear(&who, &message).await;
+        };
         if who != own && self.contact_row(&own, &who).await?.is_some_and(|contact| contact.is_blocked()) {
             return Ok(());
         }
@@ -140,13 +144,14 @@ impl Engine {
         if opened.used_prekey.is_some() {
             self.put_device(&mut tx, &device, false).await?;
         }
-        let aftermath = Aftermath {
+        let mut aftermath = Aftermath {
             version: element.version,
             device: element.sender_device,
             used_prekey: opened.used_prekey.is_some(),
             is_listed: row.is_listed(),
             is_written_to: row.is_written_to(),
             reply: opened.reply_due.clone(),
+            receipt_for: None,
         };
         let (mut said, notices) = self.understand(&own, who, message, &opened);
         let witnesses = std::mem::take(&mut said.witnesses);
@@ -175,7 +180,11 @@ impl Engine {
                 }
                 None => tx.commit().await?, // of the own account no words are shown anyway
             },
-            Fate::Shown(mark) => self.commit_received(tx, who, &mut contact, mark, message, said).await?,
+            Fate::Shown(mark) => {
+                let receipt_for = said.receipt_for.take();
+                let is_new = self.commit_received(tx, who, &mut contact, mark, message, said).await?;
+                aftermath.receipt_for = receipt_for.filter(|_| is_new);
+            }
         }
         self.notify(noted);
         if aftermath.used_prekey {
@@ -241,7 +250,7 @@ impl Engine {
         (said, notices)
     }
 
-    /// Commits ratchet and words together; then tells of them.
+    /// Commits ratchet and words together; then tells of them. Returns whether there were words, and new ones.
     async fn commit_received(
         &mut self,
         mut tx: Transaction,
@@ -250,11 +259,12 @@ impl Engine {
         mark: Mark,
         message: &Element,
         said: Said,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         let own = self.own_or_bad()?;
         if *who == own {
             // Other devices of the account keep their sessions alive this way; there is nothing to show.
-            return Ok(tx.commit().await?);
+            tx.commit().await?;
+            return Ok(false);
         }
         let was_known = contact.is_some();
         let mut row = contact.take().unwrap_or_else(|| new_contact(&own, who));
@@ -272,6 +282,10 @@ impl Engine {
             row.server_endpoints = endpoints_to_rows(&link.endpoints);
             server_learnt = row.server_pin.is_some();
         }
+        let arrived = match said.arrived.as_deref().filter(|_| row.is_accepted()) {
+            Some(id) => self.put_delivered(&mut tx, who, id, false).await?,
+            None => None,
+        };
         let saved = match said.has_words() {
             true => self.put_received(&mut tx, who, &mut row, mark, message, said).await?,
             false => None,
@@ -297,6 +311,10 @@ impl Engine {
         } else if accepted_now || saved.is_some() {
             self.emit_contact(&row).await?;
         }
+        if let Some(arrived) = arrived {
+            self.emit_state(who, &arrived);
+        }
+        let is_new = saved.is_some();
         if let Some(saved) = saved {
             self.emit_message(&row, &saved)?;
         }
@@ -304,7 +322,7 @@ impl Engine {
             self.files_reachable(who).await?;
         }
         *contact = keep.then_some(row);
-        Ok(())
+        Ok(is_new)
     }
 
     /// Publishes used-up prekeys anew, and answers sessions: to contacts and own devices only.
@@ -327,6 +345,9 @@ impl Engine {
                 Version::Omemo2 => self.send_empty_under::<Omemo2>(who, aftermath.device, Some(reply)).await?,
                 Version::Legacy => self.send_empty_under::<Legacy>(who, aftermath.device, Some(reply)).await?,
             }
+        }
+        if let (Some(contact), Some(id)) = (contact.filter(|_| may_answer && !is_own), &aftermath.receipt_for) {
+            self.give_receipt(contact, aftermath.device, aftermath.version, id).await?;
         }
         // What strangers use up is published with the next bundle, or once an hour (security-design §2.6); what others do,
         // at once, but while messages keep coming from the offline queue, once at the end.

@@ -34,6 +34,12 @@ impl Ghost {
     /// A message from `from` with these words, or none, encrypted for the only device of `to` on the current session or a new
     /// one.
     pub(crate) fn message(&mut self, world: &mut World, from: &str, to: &str, text: Option<&str>) -> Element {
+        let body = |text: &str| vec![Element::new("body", xmpp::ns::CLIENT).with_text(text)];
+        self.message_of(world, from, to, text.map(body))
+    }
+
+    /// As [`Ghost::message`], with this content.
+    fn message_of(&mut self, world: &mut World, from: &str, to: &str, content: Option<Vec<Element>>) -> Element {
         let now = u64::try_from(world.now().as_secs()).unwrap();
         let (own, to) = (BareJid::parse(from).unwrap(), BareJid::parse(to).unwrap());
         let recipient = world.device_ids(to.as_str())[0];
@@ -48,25 +54,30 @@ impl Ghost {
         }
         let sealer = Sealer { device: &self.device, now, random: &self.random };
         let target = Recipient { jid: &to, device: recipient, sessions: &mut self.sessions };
-        let sealed = match text {
+        let sealed = match content {
             None => seal_empty(&sealer, target).unwrap(),
-            Some(text) => {
+            Some(content) => {
                 let envelope = Envelope {
                     from: own,
                     to: to.clone(),
                     time: world.now(),
                     recipients_hash: Some(recipients_hash([(&to, recipient)])),
                     witnesses: Default::default(),
-                    content: vec![Element::new("body", xmpp::ns::CLIENT).with_text(text)],
+                    content,
                 };
                 let mut recipients = Recipients { omemo2: vec![target], legacy: Vec::new() };
-                seal(&sealer, &Said { envelope: &envelope, body: text }, &mut recipients).unwrap()
+                seal(&sealer, &Said { envelope: &envelope, body: "" }, &mut recipients).unwrap()
             }
         };
         self.count += 1;
         sealed
             .to_message(&to, &format!("ghost-{}-{}", self.id(), self.count))
             .with_attr("from", format!("{from}/ghost"))
+    }
+
+    /// The next message has the id of the last one.
+    pub(crate) fn repeat_id(&mut self) {
+        self.count -= 1;
     }
 
     /// Forgets its session: the next message is a key exchange again.
@@ -82,6 +93,20 @@ impl Ghost {
     /// Says something in the name of `from`, straight into the connection of a person.
     pub(crate) fn say(&mut self, world: &mut World, person: usize, from: &str, to: &str, text: &str) {
         let message = self.message(world, from, to, Some(text));
+        world.server.inject(person, &message);
+        world.settle();
+    }
+
+    /// As [`Ghost::say`], with this content.
+    pub(crate) fn say_content(
+        &mut self,
+        world: &mut World,
+        person: usize,
+        from: &str,
+        to: &str,
+        content: Vec<Element>,
+    ) {
+        let message = self.message_of(world, from, to, Some(content));
         world.server.inject(person, &message);
         world.settle();
     }

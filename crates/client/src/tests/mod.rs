@@ -15,6 +15,7 @@ mod origins;
 mod own_devices;
 mod people;
 mod put_back;
+mod receipts;
 mod repair;
 mod strangers;
 mod trust;

@@ -12,6 +12,7 @@ use crate::eme::Encryption;
 use crate::hints::Hint;
 use crate::omemo::encrypted::{Encrypted, KeyElement};
 use crate::omemo::version::Version;
+use crate::receipts;
 use crate::sce::{Envelope, EnvelopeError};
 use crate::sid;
 
@@ -65,6 +66,7 @@ impl fmt::Debug for Said<'_> {
 pub struct Sealed {
     parts: Vec<Encrypted>,
     empty: bool,
+    asks_for_receipt: bool,
 }
 
 /// Why nothing was sealed.
@@ -139,7 +141,7 @@ pub fn seal(sealer: &Sealer<'_>, said: &Said<'_>, recipients: &mut Recipients<'_
         let keys = keys_for(sealer, &sealed.key_material, &mut recipients.legacy)?;
         parts.push(part(sealer, Version::Legacy, keys, Some(sealed.iv.to_vec()), Some(sealed.ciphertext)));
     }
-    Ok(Sealed { parts, empty: false })
+    Ok(Sealed { parts, empty: false, asks_for_receipt: false })
 }
 
 /// Makes an empty message on the current session: for a device whose own session is broken.
@@ -151,7 +153,7 @@ pub fn seal_empty<P: Profile>(sealer: &Sealer<'_>, recipient: Recipient<'_, P>) 
     check_ready(sealer, std::slice::from_ref(&recipient))?;
     let (iv, material) = empty_material::<P>(sealer);
     let keys = keys_for(sealer, &material, &mut [recipient])?;
-    Ok(Sealed { parts: vec![part(sealer, P::ID.into(), keys, iv, None)], empty: true })
+    Ok(Sealed { parts: vec![part(sealer, P::ID.into(), keys, iv, None)], empty: true, asks_for_receipt: false })
 }
 
 /// Makes the empty message that a received one asked for, on the session that asked (XEP-0384 §6).
@@ -167,10 +169,17 @@ pub fn seal_reply<P: Profile>(
     let (iv, material) = empty_material::<P>(sealer);
     let encrypted = recipient.sessions.encrypt_reply(sealer.device, reply, material.expose());
     let key = key_element(&recipient, encrypted)?;
-    Ok(Sealed { parts: vec![part(sealer, P::ID.into(), vec![key], iv, None)], empty: true })
+    Ok(Sealed { parts: vec![part(sealer, P::ID.into(), vec![key], iv, None)], empty: true, asks_for_receipt: false })
 }
 
 impl Sealed {
+    /// Asks for a receipt beside the encrypted elements, in clear: apps that know only the older encryption look nowhere else
+    /// (XEP-0184 §3). It names nothing, and says nothing about the content.
+    #[must_use]
+    pub fn asking_for_receipt(self) -> Self {
+        Self { asks_for_receipt: true, ..self }
+    }
+
     /// Addresses the message: a chat stanza with the encrypted elements, the hint to keep it, and the ids.
     ///
     /// `id` is the stanza's id and its origin-id, by which receivers recognise a repeat.
@@ -183,6 +192,7 @@ impl Sealed {
             .with_attr("id", id)
             .with_children(self.parts.iter().map(Encrypted::to_element))
             .with_children(eme)
+            .with_children(self.asks_for_receipt.then(receipts::request))
             .with_child(Hint::Store.to_element())
             .with_child(sid::origin_id(id))
     }
