@@ -166,13 +166,23 @@ impl Inner {
     }
 
     fn take_urgent(&mut self) -> VecDeque<Mail> {
-        let is_urgent = |mail: &Mail| matches!(mail, Mail::Notice(notice) if notice.is_urgent());
-        if !self.queue.iter().any(is_urgent) {
+        self.take_those(|mail| matches!(mail, Mail::Notice(notice) if notice.is_urgent()))
+    }
+
+    fn take_those(&mut self, wanted: impl Fn(&Mail) -> bool) -> VecDeque<Mail> {
+        if !self.queue.iter().any(&wanted) {
             return VecDeque::new();
         }
-        let (urgent, others) = std::mem::take(&mut self.queue).into_iter().partition(is_urgent);
+        let (taken, others): (VecDeque<_>, _) = std::mem::take(&mut self.queue).into_iter().partition(wanted);
         self.queue = others;
-        urgent
+        for mail in &taken {
+            if let Mail::Stanza(delivery) = mail {
+                self.bytes = self.bytes.saturating_sub(delivery.frame.len());
+                self.in_flight_bytes += delivery.frame.len();
+                self.in_flight_count += 1;
+            }
+        }
+        taken
     }
 
     fn take_some(&mut self, bytes_max: usize) -> VecDeque<Mail> {
@@ -299,6 +309,14 @@ impl Mailbox {
         inner.in_flight_count += inner.queue.iter().filter(|m| matches!(m, Mail::Stanza(_))).count();
         inner.in_flight_bytes += std::mem::take(&mut inner.bytes);
         std::mem::take(&mut inner.queue)
+    }
+
+    /// Takes out all messages, and among them the word that the offline queue may have something; all else stays.
+    pub(crate) fn take_messages(&self) -> VecDeque<Mail> {
+        self.inner().take_those(|mail| match mail {
+            Mail::Stanza(delivery) => delivery.is_message,
+            Mail::Notice(notice) => *notice == Notice::Offline,
+        })
     }
 
     /// Whether something waits that has not been taken out.

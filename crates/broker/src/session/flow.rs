@@ -1,15 +1,13 @@
 //! Stanzas to the client: sent, acknowledged, and the offline messages among them.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use xmpp::stream::StreamCondition;
 
 use super::{Bound, ClientSession, InFlight, OfflineReading, Phase};
-use crate::Core;
 use crate::budget::Held;
-use crate::mailbox::{Claim, Delivery, Position};
+use crate::mailbox::{Claim, Delivery, Mail, Position};
 use crate::offline;
 
 /// Offline messages that are sent before the first of them must have arrived.
@@ -121,17 +119,17 @@ impl ClientSession {
         if !delivery.is_message || (bound.deferred.is_empty() && bound.is_in_order()) {
             return self.send(delivery);
         }
-        // nearly always the last one; what a session before this one left behind comes before what was routed since
-        let at = bound.deferred.iter().rposition(|other| other.position.order <= delivery.position.order);
-        bound.deferred.insert(at.map_or(0, |at| at + 1), delivery);
+        bound.defer(delivery);
     }
 
     /// Looks into the offline store if there may be something, and sends what was kept back when nothing is before it.
     pub(super) async fn send_deferred(&mut self) {
-        let Phase::Bound(bound) = &mut self.phase else { return };
-        if bound.looks_again && bound.heir_of.is_none() && !matches!(bound.offline, OfflineReading::UpTo(_)) {
+        while let Phase::Bound(bound) = &mut self.phase
+            && bound.may_look()
+        {
             bound.looks_again = false;
             if bound.handle.takes_messages() && self.core.registry.claim_offline(&bound.handle) {
+                bound.offline = OfflineReading::UpTo(0);
                 Box::pin(self.read_offline(0)).await;
             }
         }
@@ -147,52 +145,80 @@ impl ClientSession {
         }
     }
 
-    /// Sends the next offline messages after row `after`, and among them what was kept back and comes before them.
+    /// Sends the next offline messages after row `after`, as many as there is room for, and among them what was kept back
+    /// and comes before them.
     async fn read_offline(&mut self, after: u64) {
-        let Phase::Bound(bound) = &mut self.phase else { return };
-        match self.core.next_offline(bound, after).await {
-            Some((last, waiting)) => {
-                bound.offline = OfflineReading::UpTo(last);
-                let by = Arc::clone(&bound.handle.by);
-                bound.handle.mailbox.launched(waiting.len(), waiting.iter().map(|w| w.frame.len()).sum());
-                for offline::Waiting { seq, frame } in waiting {
-                    self.send_deferred_before(seq);
-                    let held = Held::charge_anyway(&by, &frame);
-                    self.send(Delivery::message(frame, Claim::Row(seq), Position::default(), held));
-                }
+        // what comes before all rows that are left goes first, without reading these each time
+        if !self.send_deferred_before(after.saturating_add(1)) {
+            return;
+        }
+        let Some(waiting) = self.next_offline(after).await else { return self.end_reading() };
+        for offline::Waiting { seq, frame } in waiting {
+            let all_before = self.send_deferred_before(seq);
+            let Phase::Bound(bound) = &mut self.phase else { return };
+            if !all_before {
+                bound.offline = OfflineReading::UpTo(seq.saturating_sub(1));
+                return;
             }
-            None if bound.rows_under_way().next().is_some() => bound.offline = OfflineReading::Sent,
-            None => {
-                bound.offline = OfflineReading::Idle;
-                self.core.registry.release_offline(&bound.handle);
-            }
+            bound.offline = OfflineReading::UpTo(seq);
+            bound.handle.mailbox.launched(1, frame.len());
+            let held = Held::charge_anyway(&bound.handle.by, &frame);
+            self.send(Delivery::message(frame, Claim::Row(seq), Position::default(), held));
         }
     }
 
-    /// Sends what was kept back and comes before a row.
-    fn send_deferred_before(&mut self, seq: u64) {
+    /// All rows have been sent.
+    fn end_reading(&mut self) {
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        if bound.rows_under_way().next().is_some() {
+            bound.offline = OfflineReading::Sent;
+        } else {
+            bound.offline = OfflineReading::Idle;
+            self.core.registry.release_offline(&bound.handle);
+        }
+    }
+
+    /// Sends what was kept back and comes before a row, as far as there is room. Returns whether there is room for more.
+    fn send_deferred_before(&mut self, seq: u64) -> bool {
         while let Phase::Bound(bound) = &mut self.phase
-            && let Some(earlier) = bound.deferred.pop_front_if(|deferred| deferred.position.after < seq)
+            && bound.room() > 0
         {
+            let Some(earlier) = bound.deferred.pop_front_if(|deferred| deferred.position.after < seq) else {
+                return true;
+            };
             self.send(earlier);
         }
+        false
     }
-}
 
-impl Core {
-    /// Reads the next offline messages of a session, with the last row that was looked at; `None` at the end. What the
-    /// client gets anyway is passed over: rows that are under way, and live messages that were written besides.
+    /// Reads the next offline messages; `None` at the end. What the client gets anyway is passed over: rows that are under
+    /// way, and live messages that were written besides.
     ///
     /// When the store fails it is the end too: they stay where they are, and the next sign-in finds them.
-    async fn next_offline(&self, bound: &Bound, mut after: u64) -> Option<(u64, Vec<offline::Waiting>)> {
-        let under_way: HashSet<u64> = bound.rows_under_way().chain(bound.rows_of_live_messages()).collect();
-        let account = bound.handle.jid.bare_str();
+    async fn next_offline(&mut self, mut after: u64) -> Option<Vec<offline::Waiting>> {
         loop {
-            let mut waiting = offline::read(self, account, after, OFFLINE_BATCH, WINDOW_BYTES).await.ok()?;
+            let Phase::Bound(bound) = &self.phase else { return None };
+            let account = bound.handle.jid.bare_str();
+            let mut waiting = offline::read(&self.core, account, after, OFFLINE_BATCH, WINDOW_BYTES).await.ok()?;
             after = waiting.last()?.seq;
+            self.defer_mail();
+            let Phase::Bound(bound) = &self.phase else { return None };
+            let under_way = bound.rows_to_pass_over();
             waiting.retain(|w| !under_way.contains(&w.seq));
             if !waiting.is_empty() {
-                return Some((after, waiting));
+                return Some(waiting);
+            }
+        }
+    }
+
+    /// Keeps back all messages in the mailbox. To be done after rows were read and before they are sent: whatever was sent
+    /// before something that is in a row, by the same sender, and whatever is such a row itself, is there by then.
+    pub(super) fn defer_mail(&mut self) {
+        let Phase::Bound(bound) = &mut self.phase else { return };
+        for mail in bound.handle.mailbox.take_messages() {
+            match mail {
+                Mail::Stanza(delivery) => bound.defer(delivery),
+                Mail::Notice(_) => bound.looks_again = true,
             }
         }
     }
@@ -210,8 +236,27 @@ impl Bound {
     }
 
     /// Whether no message has to wait for another.
-    fn is_in_order(&self) -> bool {
+    pub(super) fn is_in_order(&self) -> bool {
         self.heir_of.is_none() && !self.looks_again && !matches!(self.offline, OfflineReading::UpTo(_))
+    }
+
+    /// Whether the offline store is to be looked into now.
+    fn may_look(&self) -> bool {
+        let is_reading = matches!(self.offline, OfflineReading::UpTo(_));
+        self.looks_again && self.heir_of.is_none() && !is_reading && self.room() > 0
+    }
+
+    /// Keeps a message back.
+    fn defer(&mut self, delivery: Delivery) {
+        // nearly always the last one; what a session before this one left behind comes before what was routed since
+        let at = self.deferred.iter().rposition(|other| other.position.order <= delivery.position.order);
+        self.deferred.insert(at.map_or(0, |at| at + 1), delivery);
+    }
+
+    /// Collects the rows that the client gets without their being read, or has for good.
+    fn rows_to_pass_over(&self) -> HashSet<u64> {
+        let done = self.done_rows.iter().copied();
+        self.rows_under_way().chain(self.rows_of_live_messages()).chain(done).collect()
     }
 
     /// Lists the rows of live messages that the client gets or has got, and that were written for their senders' sake.

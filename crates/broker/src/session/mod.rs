@@ -304,6 +304,9 @@ impl ClientSession {
     }
 
     async fn handle_mail(&mut self) {
+        if matches!(&self.phase, Phase::Bound(bound) if !bound.is_in_order()) {
+            self.defer_mail(); // all at once: what is left where it is would be overtaken, and nothing is sent by this
+        }
         let Phase::Bound(bound) = &mut self.phase else { return };
         let mail = bound.handle.mailbox.take(bound.room());
         for item in mail {

@@ -186,3 +186,87 @@ fn rows_are_put_between_others_and_no_number_is_given_twice() {
     given.push(again);
     assert!(!given.contains(&keep("6", Some(first))));
 }
+
+/// What waits in the mailbox comes before what overflowed into the store, and is not sent a second time out of a row that
+/// was written for its sender's sake; and a slow link is sent no more at once than elsewhere.
+#[test]
+fn a_mailbox_of_many_windows_keeps_its_order_after_an_overflow() {
+    let text = "x".repeat(1000);
+    let text = |id| format!("<message to='bob@north.example' type='chat' id='{id}'><body>{text}</body></message>");
+    for (sender_acks, acks) in [(false, true), (true, true), (false, false), (true, false)] {
+        let mut world = world(8);
+        let alice = world.connect_with("alice@north.example", "desk", sender_acks);
+        let bob = world.connect_with("bob@north.example", "phone", acks);
+        world.send(bob, "<presence/>");
+        world.take(bob);
+        world.freeze(bob);
+        for id in 0..600 {
+            world.client(alice).send(&text(id));
+            world.settle();
+        }
+        world.advance(Duration::from_millis(100)); // each is a row, if its sender asks
+        world.client(bob).handles = false;
+        world.thaw(bob);
+        let (mut got, mut most) = (Vec::new(), 0);
+        for id in 600..700 {
+            let some = numbers(&mut world, bob);
+            most = most.max(some.len());
+            got.extend(some);
+            world.client(bob).handle_but(if id % 2 == 0 { 20 } else { 0 });
+            if id % 10 == 0 {
+                world.client(alice).send(&text(id));
+            }
+            world.settle();
+        }
+        got.extend(numbers(&mut world, bob));
+        let expected: Vec<_> = (0..600).chain((600..700).step_by(10)).collect();
+        let differs = got.iter().zip(&expected).find(|(got, expected)| got != expected);
+        assert_eq!(differs, None, "the sender asks: {sender_acks}, the receiver answers: {acks}");
+        assert_eq!(got.len(), expected.len());
+        assert!(!acks || most < 70, "{most} at once");
+        let left = run(offline::newest(world.broker("north.example"), "bob@north.example"));
+        assert_eq!(left, Ok(0), "nothing is left");
+    }
+}
+
+/// What the session before left behind may be more than is taken out of a mailbox at once.
+#[test]
+fn a_long_bequest_comes_before_what_was_sent_since() {
+    let mut world = world(9);
+    let text = "x".repeat(1000);
+    let text =
+        |id| format!("<message to='bob@north.example/phone' type='chat' id='{id}'><body>{text}</body></message>");
+    let alice = world.online("alice@north.example", "desk");
+    let old = world.online("bob@north.example", "phone");
+    world.client(old).handles = false;
+    for id in 0..200 {
+        world.send(alice, &text(id));
+    }
+    let lingering = world.client(old).leave_unread();
+    let new = world.connect("bob@north.example", "phone");
+    world.send(new, "<presence/>");
+    for id in 200..205 {
+        world.send(alice, &text(id));
+    }
+    world.take(new);
+    run(lingering.closed());
+    world.settle();
+    let got = numbers(&mut world, new);
+    assert_eq!(got, all(0..205), "without waiting for a clock");
+}
+
+/// The acknowledgement that opens the mailbox again is for messages that were rows too, which are not deleted yet.
+#[test]
+fn what_was_just_acknowledged_is_not_read_once_more() {
+    let mut world = World::with_config(10, &["north.example"], |c| c.limits.session_queue_count = 5);
+    world.register("alice@north.example");
+    world.register("bob@north.example");
+    let alice = world.online("alice@north.example", "desk");
+    let bob = world.online("bob@north.example", "phone");
+    world.client(bob).handles = false;
+    send(&mut world, alice, 0..12);
+    world.advance(Duration::from_millis(100)); // what is not acknowledged is written for alice's sake
+    world.client(bob).handle_all();
+    world.settle();
+    assert_eq!(numbers(&mut world, bob), all(0..12));
+}
