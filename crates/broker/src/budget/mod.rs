@@ -8,9 +8,11 @@
 //!
 //! 1. There is room: the budget is not exhausted, and what is reserved for clients is left to clients.
 //! 2. The source is within its part of the whole, which depends on its [`Scope`].
-//! 3. The source then holds no more than what is left for others. So whoever holds the most is refused first, and
-//!    somebody who holds nothing finds room while there is any: `n` sources that take what they can get leave one part
-//!    in `n + 1` free. (This is the dynamic threshold of Choudhury and Hahne for shared buffers.)
+//! 3. The source then holds no more than what was left before. So whoever holds the most is refused first, and `n` sources
+//!    that take side by side what they can get leave one part in `n + 1` free. (This is the dynamic threshold of Choudhury
+//!    and Hahne for shared buffers.) Sources that come one after the other and hold on leave less: each may take half of
+//!    what it finds, so a few dozen of them leave nothing. Nothing is guaranteed to whoever comes then, until one of
+//!    them gives back; rule 2 and what it costs to be a source are what stands against that.
 //!
 //! A [`Charge`] gives back what it holds when it is dropped, and nothing else does. Charging takes no lock: a share is
 //! looked up once, by a session or for a domain, and then counts by itself.

@@ -45,6 +45,23 @@ fn many_attackers_leave_room_for_somebody_who_holds_nothing() {
     assert!(bystander.charge(50).is_ok(), "{:?}", budget.level());
 }
 
+/// Each leaves half of what it found, and no more is promised: enough of them leave nothing.
+#[test]
+fn sources_that_come_one_after_the_other_leave_half_each_time() {
+    let budget = Budget::new(10_000, 2);
+    let left = || 10_000 - budget.level().held;
+    let mut held = Vec::new();
+    for n in 0..40 {
+        let before = left();
+        held.push(fill(&budget.share(Scope::Account, &n.to_string()), 1).0);
+        assert!(left() >= before / 2, "{n}: {before}, then {}", left());
+    }
+    let late = budget.share(Scope::Account, "alice@north.example");
+    assert_eq!((left(), late.charge(1).err()), (0, Some(Refusal::Whole)));
+    drop(held.swap_remove(0));
+    assert!(late.charge(600).is_ok(), "what one gives back is for whoever holds nothing");
+}
+
 #[test]
 fn what_is_reserved_for_clients_is_left_to_them() {
     let budget = Budget::new(64, 2);
