@@ -1,8 +1,10 @@
 //! [`Held`]: a stanza that waits somewhere, charged to who caused it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use xmpp::jid::Jid;
+use xmpp::time::Moment;
 use xmpp::xml::Frame;
 
 use super::{Charge, Scope, Share};
@@ -11,6 +13,9 @@ use crate::core::Place;
 
 /// Who caused something: the share of bytes of an account or of another domain.
 pub(crate) type Source = Arc<Share>;
+
+/// How long a connection is not read whose source holds all the unread input that it may.
+const SPENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a place in a queue costs beside the stanza.
 const SLOT_BYTES: usize = 256;
@@ -49,6 +54,32 @@ impl Held {
 /// What a stanza costs that lies in so many queues at once.
 fn cost(frame: &Frame, queues: usize) -> usize {
     frame.held_bytes().saturating_add(queues.saturating_mul(SLOT_BYTES))
+}
+
+/// Input of a connection that is not read to its end, charged to its source.
+pub(crate) struct Unread {
+    by: Source,
+    charge: Option<Charge>,
+}
+
+impl Unread {
+    pub(crate) fn new(by: Source) -> Self {
+        Self { by, charge: None }
+    }
+
+    /// So much is held now.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        match (bytes, &mut self.charge) {
+            (0, charge) => *charge = None,
+            (bytes, Some(charge)) => charge.set_amount(bytes),
+            (bytes, charge) => *charge = Some(self.by.charge_anyway(bytes)),
+        }
+    }
+
+    /// Until when no more is to be read, because the source holds all that it may.
+    pub(crate) fn pause(&self, now: Moment) -> Option<Moment> {
+        (self.charge.is_some() && self.by.is_spent()).then(|| now + SPENT_PAUSE)
+    }
 }
 
 impl Core {

@@ -26,7 +26,7 @@ mod tests;
 
 use std::fmt;
 
-pub(crate) use held::{Held, Source};
+pub(crate) use held::{Held, Source, Unread};
 pub use pool::{Budget, Charge, Refusal, Share};
 
 /// What a source is. Its part of the whole follows from it, unless a share is made with another one.

@@ -12,7 +12,7 @@ use xmpp::time::Moment;
 use xmpp::xml::{Frame, Splice};
 
 use super::route::Asker;
-use crate::budget::Source;
+use crate::budget::{Scope, Source, Unread};
 use crate::core::Place;
 use crate::environment::Wake;
 use crate::mailbox::{Bounds, Mailbox};
@@ -40,6 +40,8 @@ pub struct InboundSession {
     proof_deadline: Moment,
     last_heard: Moment,
     read_pause: Option<Moment>,
+    /// Input that is not read to its end; who connects is charged at first, then the domain that speaks.
+    unread: Unread,
     /// Who is charged for what the domain that spoke last causes.
     by: Option<(Box<str>, Source)>,
     starts_tls: bool,
@@ -82,6 +84,10 @@ impl Broker {
             proof_deadline: now + core.config.limits.pre_auth,
             last_heard: now,
             read_pause: None,
+            unread: Unread::new(match network {
+                Some(network) => core.budgets.bytes.share(Scope::Network, network),
+                None => core.budgets.bytes.own_share(Scope::Connection),
+            }),
             by: None,
             starts_tls: false,
             over: false,
@@ -95,6 +101,7 @@ impl InboundSession {
         self.last_heard = self.core.env.moment();
         self.stream.handle_bytes(bytes);
         self.turn().await;
+        self.unread.set(self.stream.held_input());
     }
 
     pub(super) async fn handle_tls(&mut self, facts: TlsFacts) {
@@ -151,7 +158,8 @@ impl InboundSession {
     }
 
     pub(super) fn read_pause(&self) -> Option<Moment> {
-        self.read_pause.filter(|until| *until > self.core.env.moment())
+        let now = self.core.env.moment();
+        self.read_pause.filter(|until| *until > now).max(self.unread.pause(now))
     }
 
     async fn turn(&mut self) {
@@ -204,6 +212,7 @@ impl InboundSession {
             _ => {
                 let by = self.core.source(from);
                 self.by = Some((from.domainpart().into(), Arc::clone(&by)));
+                self.unread = Unread::new(Arc::clone(&by));
                 by
             }
         }

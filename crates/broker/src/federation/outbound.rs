@@ -13,7 +13,7 @@ use xmpp::xml::Frame;
 
 use super::route::{Question, Route};
 use super::{DialRequest, Pair, ServerSession, fail_route, give_back};
-use crate::budget::Held;
+use crate::budget::{Held, Scope, Unread};
 use crate::environment::Wake;
 use crate::mailbox::{Claim, Delivery, Mail};
 use crate::session::{Output, Then};
@@ -37,6 +37,8 @@ pub struct OutboundSession {
     deadline: Moment,
     /// When a peer that acknowledges nothing counts as dead.
     ack_deadline: Option<Moment>,
+    /// Input that is not read to its end; the domain is charged.
+    unread: Unread,
     starts_tls: bool,
     over: bool,
 }
@@ -91,6 +93,9 @@ impl Broker {
             sent: VecDeque::new(),
             deadline,
             ack_deadline: None,
+            unread: Unread::new(
+                core.budgets.bytes.share(Scope::Domain, core.federation.source_of(&request.pair.remote)),
+            ),
             starts_tls: false,
             over: false,
             core,
@@ -104,6 +109,7 @@ impl OutboundSession {
     pub(super) fn handle_bytes(&mut self, bytes: &[u8]) {
         self.stream.handle_bytes(bytes);
         self.turn();
+        self.unread.set(self.stream.held_input());
     }
 
     pub(super) fn handle_tls(&mut self, facts: TlsFacts) {
@@ -174,6 +180,10 @@ impl OutboundSession {
             (false, false) => Then::Continue,
         };
         Output { bytes, then }
+    }
+
+    pub(super) fn read_pause(&self) -> Option<Moment> {
+        self.unread.pause(self.core.env.moment())
     }
 
     pub(super) fn next_timeout(&self) -> Option<Moment> {

@@ -86,7 +86,7 @@ impl ServerSession {
     pub fn read_pause(&self) -> Option<Moment> {
         match self {
             Self::Inbound(session) => session.read_pause(),
-            Self::Outbound(_) => None,
+            Self::Outbound(session) => session.read_pause(),
         }
     }
 

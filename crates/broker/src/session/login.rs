@@ -11,6 +11,7 @@ use xmpp::time::{Moment, Timestamp};
 
 use super::{Bound, ClientSession, OfflineReading, Phase};
 use crate::accounts::PreAuth;
+use crate::budget::Unread;
 use crate::guesses::Admitted;
 use crate::mailbox::{Bounds, Mailbox, Notice};
 use crate::registry::SessionHandle;
@@ -167,7 +168,7 @@ impl ClientSession {
                     self.core.registry.unbind(&handle);
                     return self.stream.fail(StreamCondition::NotAuthorized);
                 }
-                self.reader = Arc::clone(&handle.by);
+                self.unread = Unread::new(Arc::clone(&handle.by));
                 self.stream.bound(&handle.jid);
                 self.allowance = self.core.allowances.of(handle.jid.bare_str(), limits, self.core.env.moment());
                 tracing::debug!(session = handle.id, "a client has bound a resource");

@@ -38,7 +38,7 @@ use xmpp::stream::{Seed, StreamCondition, TlsFacts, Transport};
 use xmpp::time::Moment;
 
 use crate::allowance::Allowance;
-use crate::budget::{Charge, Held, Scope, Share};
+use crate::budget::{Held, Scope, Unread};
 use crate::environment::Wake;
 use crate::mailbox::{Claim, Delivery, Mail, Notice, Position};
 use crate::registry::SessionHandle;
@@ -77,14 +77,9 @@ pub struct ClientSession {
     last_heard: Moment,
     /// Since when an answer is awaited from the client, if one is.
     waiting_since: Option<Moment>,
-    /// Who is charged for input that is not read to its end: the connection at first, then its account.
-    reader: Arc<Share>,
-    /// That input.
-    unread: Option<Charge>,
+    /// Input that is not read to its end; the connection is charged at first, then its account.
+    unread: Unread,
 }
-
-/// How long a connection is not read whose source holds all the unread input that it may.
-const SPENT_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 
 enum Phase {
     /// Not yet bound.
@@ -178,8 +173,7 @@ impl Broker {
             allowance: Allowance::new(limits),
             last_heard: now,
             waiting_since: None,
-            reader: core.budgets.bytes.own_share(Scope::Connection),
-            unread: None,
+            unread: Unread::new(core.budgets.bytes.own_share(Scope::Connection)),
             core,
         }
     }
@@ -194,7 +188,7 @@ impl ClientSession {
         self.allowance.charge_bytes(now, bytes.len());
         self.stream.handle_bytes(bytes);
         self.turn().await;
-        self.charge_unread();
+        self.unread.set(self.stream.held_input());
     }
 
     /// TLS is up, after [`Then::StartTls`].
@@ -245,8 +239,7 @@ impl ClientSession {
     #[must_use]
     pub fn read_pause(&self) -> Option<Moment> {
         let now = self.core.env.moment();
-        let spent = (self.unread.is_some() && self.reader.is_spent()).then(|| now + SPENT_PAUSE);
-        self.allowance.wait_until(now).max(spent)
+        self.allowance.wait_until(now).max(self.unread.pause(now))
     }
 
     /// Returns the bound address.
@@ -273,15 +266,6 @@ impl ClientSession {
             && self.stream.unacked().0 > 0
         {
             self.waiting_since.get_or_insert(self.core.env.moment());
-        }
-    }
-
-    /// Charges what was read and belongs to no stanza yet.
-    fn charge_unread(&mut self) {
-        match (self.stream.held_input(), &mut self.unread) {
-            (0, unread) => *unread = None,
-            (bytes, Some(unread)) => unread.set_amount(bytes),
-            (bytes, unread) => *unread = Some(self.reader.charge_anyway(bytes)),
         }
     }
 

@@ -178,6 +178,33 @@ fn a_server_over_its_rate_is_not_read() {
     assert_eq!(world.take(alice).len(), 3, "and nothing is lost");
 }
 
+/// A stanza that never ends is held by whoever sends it, as those of clients are.
+#[test]
+fn b13_what_another_server_never_ends_is_charged_and_not_read_for_ever() {
+    let world = World::with_config(15, &[NORTH], |config| {
+        config.limits.whole.bytes = 400_000;
+    });
+    world.register("alice@north.example");
+    let broker = world.broker(NORTH).clone();
+    let held = || broker.core().budgets.bytes.level().held;
+    let mut session = broker.accept_server(Transport::Tls(facts(Some("evil.example"))), Arc::new(|| ()));
+    for line in [OPEN, EXTERNAL, OPEN] {
+        run(session.handle_bytes(line.as_bytes()));
+    }
+    let whole = "<message from='m@evil.example' to='alice@north.example' type='chat'><body>x</body></message>";
+    run(session.handle_bytes(whole.as_bytes()));
+    let before = held();
+    let begun = format!("<message from='m@evil.example' to='alice@north.example'><body>{}", "x".repeat(20_000));
+    run(session.handle_bytes(begun.as_bytes()));
+    assert!(held() >= before + 20_000, "{}", held());
+    assert_eq!(session.read_pause(), None, "a quarter is for each domain");
+    run(session.handle_bytes("x".repeat(100_000).as_bytes()));
+    assert!(session.read_pause().is_some(), "{}", held());
+    run(session.handle_bytes(b"</body></message>"));
+    assert_eq!(session.read_pause(), None);
+    run(session.closed());
+}
+
 /// What a foreign server says on a raw connection, and what the broker answers.
 fn raw(world: &World, shown: &str, said: &[&str]) -> (String, Then) {
     let mut session = world.broker(NORTH).accept_server(Transport::Tls(facts(Some(shown))), Arc::new(|| ()));

@@ -170,6 +170,12 @@ impl Initiator {
         self.wire.take_output()
     }
 
+    /// Returns how much memory is held for input that is not read to its end; nothing between two stanzas.
+    #[must_use]
+    pub fn held_input(&self) -> usize {
+        self.wire.held_bytes()
+    }
+
     /// Answers [`InitiatorEvent::VerifyCertificate`]; `false` ends the stream before anything is said on it.
     pub fn certificate_verified(&mut self, verified: bool) {
         if self.state != State::AwaitCertificate {
