@@ -360,6 +360,18 @@ impl Mailbox {
         true
     }
 
+    /// Opens again, if there is room, after a message was refused of which nothing came into the store; has the session
+    /// look there, where others may lie that were refused meanwhile. Nothing may be in flight whose arrival would do it.
+    pub(crate) fn open_again(&self) {
+        let mut inner = self.inner();
+        if inner.closed || !inner.reopen(self.bounds) {
+            return;
+        }
+        inner.queue.push_back(Mail::Notice(Notice::Offline));
+        drop(inner);
+        (self.wake)();
+    }
+
     /// Ends the mailbox and returns what nobody has taken.
     pub(crate) fn close(&self) -> VecDeque<Mail> {
         let mut inner = self.inner();

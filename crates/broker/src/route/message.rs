@@ -113,6 +113,9 @@ async fn to_sessions(
     } else if refused.len() == sessions.len() {
         bounce(core, stanza, &StanzaError::new(Condition::RecipientUnavailable));
     }
+    for session in sessions.iter().filter(|session| refused.contains(&session.id)) {
+        session.mailbox.open_again(); // whatever became of it: with nothing in flight nothing else would
+    }
     if let Some(ticket) = ticket {
         for _ in &refused {
             // a row that was written meanwhile is one copy too many, which the receiver drops by its id

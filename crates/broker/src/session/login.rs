@@ -165,8 +165,10 @@ impl ClientSession {
                 }
                 // asked after the session can be found: a change before this is seen here, one after it ends the session
                 if !self.may_still_sign_in().await {
-                    self.core.registry.unbind(&handle);
-                    return self.stream.fail(StreamCondition::NotAuthorized);
+                    self.stream.fail(StreamCondition::NotAuthorized);
+                    // as any session: what was posted to it meanwhile finds another place
+                    self.phase = Phase::Bound(Box::new(Bound { heir_of, ..Bound::new(handle) }));
+                    return Box::pin(self.end()).await;
                 }
                 self.unread = Unread::new(Arc::clone(&handle.by));
                 self.stream.bound(&handle.jid);

@@ -295,3 +295,29 @@ fn b03_a_stanza_is_charged_by_the_rows_and_bytes_that_it_touches() {
     world.advance(Duration::from_secs(2));
     assert_eq!(pause(&mut world, alice), None, "and it is back-pressure, not a refusal");
 }
+
+/// A message whose sender's part is spent, and that no store takes, shut the mailbox of a receiver with nothing in flight.
+#[test]
+fn b06_what_is_refused_for_its_sender_and_not_kept_shuts_nobodys_mailbox() {
+    let mut world = World::with_config(6, &[NORTH], |c| c.limits.whole.bytes = 400_000);
+    for name in ["mallory", "alice", "bob", "carol"] {
+        world.register(&format!("{name}@{NORTH}"));
+    }
+    let mallory = world.online("mallory@north.example", "desk");
+    let alice = world.online("alice@north.example", "desk");
+    let bob = world.online("bob@north.example", "phone");
+    let carol = world.online("carol@north.example", "phone");
+    world.freeze(bob);
+    for id in 0..40 {
+        world.send(mallory, &message("bob@north.example", id, 5000));
+    }
+    for kind in ["chat", "headline"] {
+        let text = "x".repeat(5000);
+        let hint = "<no-store xmlns='urn:xmpp:hints'/>";
+        let refused = format!("<message type='{kind}' to='carol@north.example'><body>{text}</body>{hint}</message>");
+        world.send(mallory, &refused);
+        world.take(carol);
+        world.send(alice, "<message type='headline' to='carol@north.example' id='7'><body>news</body></message>");
+        assert_eq!(messages(&mut world, carol), [7], "after a {kind}");
+    }
+}
