@@ -284,7 +284,7 @@ impl Engine {
         let mut tx = self.store.transaction();
         for target in &mut targets.omemo2 {
             self.put_sessions(&mut tx, &target.who, target.row.id, &target.sessions)?;
-            let returned = target.who == *who && !std::mem::take(&mut target.row.witness_due).is_empty();
+            let returned = target.who == *who && !std::mem::take(&mut target.row.witnesses_due).is_empty();
             if returned || !target.row.used_omemo2 {
                 target.row.used_omemo2 = true;
                 self.put_device_row(&mut tx, &target.row)?;

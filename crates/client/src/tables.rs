@@ -364,11 +364,11 @@ pub(crate) struct PeerDeviceRow {
     /// itself, whatever the person becomes and whatever lists say.
     #[prost(bool, tag = "20")]
     pub(crate) by_itself: bool,
-    /// The newest witness that it gave us to keep, and the one before, as long as that is to go back.
+    /// The newest witness that it gave us to keep, and those before, oldest first, as long as they are to go back.
     #[prost(bytes = "vec", tag = "31")]
     pub(crate) witness: Vec<u8>,
-    #[prost(bytes = "vec", tag = "32")]
-    pub(crate) witness_due: Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "32")]
+    pub(crate) witnesses_due: Vec<Vec<u8>>,
 }
 
 /// The sessions with a device under one version.

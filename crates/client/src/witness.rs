@@ -15,7 +15,7 @@ use crypto::omemo::{MARK_BYTES, Witness};
 use store::Transaction;
 use xep::forms::{Form, FormType};
 use xep::pubsub::{FORM_PUBLISH_OPTIONS, Item, Request};
-use xep::witness::{self, Returned, Witnesses};
+use xep::witness::{self, RETURNED_MAX, Returned, Witnesses};
 use xmpp::jid::BareJid;
 
 use crate::command::WitnessState;
@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const STEPS_MAX: u32 = 256;
 /// After so many the next one is begun, so that it is out in time.
 const STEPS_DUE: u32 = 128;
+
+/// How many witnesses are kept for a peer's device until they go back to it.
+const DUE_MAX: usize = 8;
 
 /// Where counting one further has come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -210,9 +213,15 @@ impl Engine {
     ) -> Result<Witnesses, EngineError> {
         let newest = self.witness_row(&self.own_or_bad()?).await?;
         let newest = newest.filter(|row| row.mark != contact.witness_told).map(|row| row.sealed);
-        let due = devices.filter(|row| !row.witness_due.is_empty());
-        let returned = due.map(|row| Returned { device: row.id, sealed: row.witness_due.clone() });
-        Ok(Witnesses { newest, returned: returned.collect() })
+        let mut due: Vec<(usize, Returned)> = Vec::new();
+        for row in devices {
+            let newest_first = row.witnesses_due.iter().rev().enumerate();
+            due.extend(newest_first.map(|(age, sealed)| (age, Returned { device: row.id, sealed: sealed.clone() })));
+        }
+        // Of many devices the newest of each come first: no more are read.
+        due.sort_by_key(|(age, _)| *age);
+        let returned = due.into_iter().map(|(_, returned)| returned).take(RETURNED_MAX).collect();
+        Ok(Witnesses { newest, returned })
     }
 
     /// Notes in a transaction that an envelope carried them.
@@ -247,14 +256,19 @@ impl Engine {
 }
 
 impl PeerDeviceRow {
-    /// Keeps the newest witness of a peer's device; the one before goes back to it. One that is still to go back is not
-    /// replaced: of several it is the one that may be ahead.
+    /// Keeps the newest witness of a peer's device; those before go back to it with the next words. Nobody here can tell
+    /// which of them is ahead of a device that was put back: the newest of what it was, which what it has shown since does
+    /// not push out at once. So when there are too many, one from the middle goes.
     pub(crate) fn keep_witness(&mut self, newest: Option<&Vec<u8>>) {
         let Some(newest) = newest.filter(|newest| **newest != self.witness) else { return };
         let before = std::mem::replace(&mut self.witness, newest.clone());
-        if self.witness_due.is_empty() {
-            self.witness_due = before;
+        if before.is_empty() {
+            return;
         }
+        if self.witnesses_due.len() >= DUE_MAX {
+            self.witnesses_due.remove(DUE_MAX / 2);
+        }
+        self.witnesses_due.push(before);
     }
 }
 

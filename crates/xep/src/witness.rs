@@ -57,12 +57,12 @@ pub struct Returned {
 pub struct Witnesses {
     /// The newest one of the sending device.
     pub newest: Option<Vec<u8>>,
-    /// What recipients' devices had given to keep before their newest.
+    /// What recipients' devices had given to keep before their newest, several of each where they have not been answered.
     pub returned: Vec<Returned>,
 }
 
-/// How many returned witnesses are read: one per device that counts.
-const RETURNED_MAX: usize = 64;
+/// How many returned witnesses are read; more are not written either.
+pub const RETURNED_MAX: usize = 64;
 
 impl Witnesses {
     /// Writes the children of the affix.

@@ -163,10 +163,22 @@ impl Engine {
             self.put_device_row(&mut tx, &row)?;
         }
         let mut noted = Vec::new();
-        // Strangers cannot make the program speak of them, nor keep things for them.
-        if *who == own || contact.as_ref().is_some_and(ContactRow::is_accepted) {
+        // Strangers cannot make the program speak of them, nor keep things for them. Who greets by an invitation of ours is
+        // none any more with this message, and does not tell this witness again.
+        let is_invited = match &said.token {
+            Some(token) if contact.as_ref().is_none_or(ContactRow::is_request) => self.is_open_token(token, who).await?,
+            _ => false,
+        };
+        if *who == own || is_invited || contact.as_ref().is_some_and(ContactRow::is_accepted) {
             row.keep_witness(witnesses.newest.as_ref());
             self.put_device_row(&mut tx, &row)?;
+            // They begin anew: perhaps they could not read what we said last, and our witness in it.
+            if opened.used_prekey.is_some()
+                && let Some(contact) = &mut contact
+            {
+                contact.witness_told.clear();
+                self.put_contact(&mut tx, contact);
+            }
             for notice in notices {
                 noted.push(self.note(&mut tx, notice).await?);
             }

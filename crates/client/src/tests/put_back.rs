@@ -95,11 +95,23 @@ fn c23_two_copies_that_count_alike_notice_each_other() {
 /// witness that proves it.
 #[test]
 fn c23_a_server_that_withholds_the_witness_is_made_up_for_by_peers() {
+    // Taken when the witness of an earlier start was out already: the older ones that alice keeps prove nothing.
+    for taken_after in [0, 3, 5] {
+        a_withheld_witness(taken_after, 6);
+    }
+    // More starts than witnesses are kept.
+    a_withheld_witness(17, 20);
+}
+
+fn a_withheld_witness(taken_after: usize, starts: usize) {
     let (mut world, alice, bob) = World::alice_and_bob(112);
     world.say(alice, "bob", "before");
     world.say(bob, "alice", "before");
-    let (backup, ids) = (world.backup(bob), world.device_ids(BOB));
-    for number in 0..6 {
+    let (mut backup, ids) = (world.backup(bob), world.device_ids(BOB));
+    for number in 0..starts {
+        if number == taken_after {
+            backup = world.backup(bob);
+        }
         world.restart(bob);
         world.say(bob, "alice", &format!("start {number}"));
     }
@@ -119,6 +131,21 @@ fn c23_a_server_that_withholds_the_witness_is_made_up_for_by_peers() {
     assert_eq!(renewals(&mut world, bob), 1);
     world.say(bob, "alice", "from fresh keys");
     assert_eq!(world.received(alice).last().map(String::as_str), Some("from fresh keys"));
+}
+
+/// The first witness that somebody tells comes with their greeting, before they are a contact.
+#[test]
+fn c23_the_witness_in_a_greeting_is_kept_too() {
+    let (mut world, alice, bob) = World::alice_and_bob(118);
+    let bob_jid = xmpp::jid::BareJid::parse(BOB).unwrap();
+    let ids = world.device_ids(BOB);
+    let row = block_on(world.engine(alice).device_row(&bob_jid, ids[0])).unwrap().unwrap();
+    assert!(!row.witness.is_empty(), "kept with the greeting");
+    let told = row.witness.clone();
+    world.restart(bob);
+    world.say(bob, "alice", "another");
+    let row = block_on(world.engine(alice).device_row(&bob_jid, ids[0])).unwrap().unwrap();
+    assert_eq!(row.witnesses_due, [told], "the one before goes back");
 }
 
 /// A server that refuses, shows an old one or nonsense, or says nothing: a line in `status`, and sending goes on.
