@@ -88,7 +88,8 @@ pub enum Command {
         /// Who.
         who: Who,
     },
-    /// Lets somebody see no more when the user is online, and answers no to whoever asks. Answers `Contact`.
+    /// Lets somebody see no more when the user is online, and answers no to whoever asks. Answers `Contact`, or `Nothing` for
+    /// an address of which nothing is known here.
     RevokePresence {
         /// Who.
         who: Who,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use store::Transaction;
 use xmpp::jid::BareJid;
 use xmpp::time::Timestamp;
-use xmpp::xml::Element;
 
 use crate::account::endpoints_to_rows;
 use crate::command::{InboxSide, Reply};
@@ -157,18 +156,25 @@ impl Engine {
         };
         row.set_relation(RelationCode::Blocked);
         row.unread_count = 0;
-        self.store_contact(&row).await?;
+        let mut tx = self.store.transaction();
+        self.stop_showing_presence(&mut tx, &mut row)?;
+        self.put_contact(&mut tx, &row);
+        tx.commit().await?;
+        self.withdraw_presence().await?;
+        self.emit_contact(&row).await?;
         Ok(Reply::Contact(self.contact_view(&row).await?))
     }
 
     pub(crate) async fn remove(&mut self, who: &str) -> Result<Reply, CommandError> {
         let own = self.own()?;
-        let row = self.resolve_known(who).await?;
+        let mut row = self.resolve_known(who).await?;
         let mut tx = self.store.transaction();
+        self.stop_showing_presence(&mut tx, &mut row)?;
         self.delete_person(&mut tx, &own, &row.address).await?;
         tx.delete(&tables::CONTACT.row(&tables::owner(&own, &[]), row.address.as_bytes()));
         tx.erase();
         tx.commit().await?;
+        self.withdraw_presence().await?;
         let contact = row.jid()?;
         self.fetches.forget(&contact);
         self.emit(Event::ContactRemoved { contact });
@@ -183,35 +189,11 @@ impl Engine {
         Ok(Reply::Contact(self.contact_view(&row).await?))
     }
 
-    /// Lets somebody see when the user is online, or not (RFC 6121 §3.1.4 and §3.2). Only the user decides about that
-    /// (security-design §2.8).
-    pub(crate) async fn answer_presence(&mut self, who: &str, answer: &'static str) -> Result<Reply, CommandError> {
-        let mut row = self.resolve_known(who).await?;
-        if !self.is_online() {
-            return Err(CommandError::Offline);
-        }
-        row.asks_presence = false;
-        row.sees_presence = answer == "subscribed";
-        self.store_contact(&row).await?;
-        self.send_presence(&row.jid()?, answer);
-        Ok(Reply::Contact(self.contact_view(&row).await?))
-    }
-
-    pub(crate) fn send_presence(&mut self, to: &BareJid, presence_type: &'static str) {
-        let presence = Element::new("presence", xmpp::ns::CLIENT)
-            .with_attr("to", to.as_str())
-            .with_attr("type", presence_type)
-            .with_attr("id", self.env.id());
-        self.send_stanza(&presence, None);
-    }
-
     /// Finds somebody by address or link, or a contact by short name. A short name never means anybody else: whoever the user
     /// has not accepted could have chosen it to be taken for somebody (C25).
     pub(crate) async fn resolve_known(&self, who: &str) -> Result<ContactRow, CommandError> {
         let own = self.own()?;
-        let address = Invitation::parse(who).ok().and_then(|invitation| invitation.inviter);
-        let address = address.or_else(|| BareJid::parse(who).ok().filter(|jid| jid.localpart().is_some()));
-        if let Some(address) = address {
+        if let Some(address) = address_in(who) {
             return self.contact_row(&own, &address).await?.ok_or(CommandError::UnknownAddress);
         }
         let wanted = who.to_lowercase();
@@ -317,9 +299,11 @@ impl Engine {
             return self.store_contact(&row).await;
         }
         let mut tx = self.store.transaction();
+        self.stop_showing_presence(&mut tx, &mut row)?;
         self.delete_person(&mut tx, &own, &row.address).await?;
         tx.delete(&tables::CONTACT.row(&tables::owner(&own, &[]), row.address.as_bytes()));
         tx.commit().await?;
+        self.withdraw_presence().await?;
         self.emit(Event::ContactRemoved { contact: who.clone() });
         Ok(())
     }
@@ -428,6 +412,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The address in what the user wrote, when it is one or a link that belongs to somebody.
+pub(crate) fn address_in(who: &str) -> Option<BareJid> {
+    let of_link = Invitation::parse(who).ok().and_then(|invitation| invitation.inviter);
+    of_link.or_else(|| BareJid::parse(who).ok().filter(|jid| jid.localpart().is_some()))
 }
 
 /// Makes a row for somebody of whom nothing is known.

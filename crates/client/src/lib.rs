@@ -64,6 +64,7 @@ mod outbox;
 pub mod output;
 mod own_device;
 mod own_devices;
+mod presence;
 mod receipts;
 mod retries;
 mod tables;

@@ -44,6 +44,10 @@ pub(crate) const HELD: Table = Table::new("client.held");
 /// Files that the user wants and that are not here yet, by account; named by contact and message.
 pub(crate) const FETCH: Table = Table::new("client.fetch");
 
+/// People who may not see any more when the user is online, and whom the server has not told yet, by account; named by
+/// address.
+pub(crate) const WITHDRAWAL: Table = Table::new("client.withdrawal");
+
 /// Joins the names of an owner of rows.
 pub(crate) fn owner(account: &BareJid, parts: &[&str]) -> Vec<u8> {
     let mut joined = account.as_str().as_bytes().to_vec();
@@ -287,6 +291,16 @@ pub(crate) struct ContactRow {
     /// Whether they may see that their messages arrived; absent: as the account says.
     #[prost(bool, optional, tag = "32")]
     pub(crate) receipts: Option<bool>,
+}
+
+/// Somebody from whom the sight of the user's presence is taken back.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(crate) struct WithdrawalRow {
+    #[prost(string, tag = "1")]
+    pub(crate) account: String,
+    #[prost(string, tag = "2")]
+    pub(crate) address: String,
 }
 
 /// When device lists were seen.

@@ -42,6 +42,8 @@ pub(crate) enum Question {
     CatchUp,
     /// Whether the server has the outbox up to this row (servers without XEP-0198).
     OutboxPing { up_to: u64 },
+    /// Whether the server has heard who may not see the user's presence any more.
+    Withdrawn { people: Vec<BareJid> },
     /// Where the own server can be reached.
     Address,
     /// Whether the connection lives.

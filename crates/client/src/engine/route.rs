@@ -18,6 +18,7 @@ impl Engine {
         self.check_own_device();
         self.send_own_presence();
         self.ask_whether_caught_up();
+        self.withdraw_presence().await?;
         self.introduce_servers().await?;
         self.resend_outbox().await?;
         self.ask_server_features();
@@ -93,6 +94,7 @@ impl Engine {
             Question::ServerItems => self.server_items(&answer).await,
             Question::ServiceFeatures { service } => self.service_features(service, &answer).await,
             Question::UploadSlot { contact, message } => self.slot_answer(contact, message, answer).await,
+            Question::Withdrawn { people } => self.presence_withdrawn(&people, &answer).await,
             Question::Address => self.address_answer(&answer).await,
             Question::Introduction { contact } => self.introduction_answer(contact, &answer).await,
             Question::KeepAlive => Ok(()),
@@ -154,6 +156,9 @@ impl Engine {
             gone = self.make_room_for_request(&mut tx, who).await?;
         }
         self.put_contact(&mut tx, &row);
+        if granted {
+            self.forget_withdrawal(&mut tx, who)?;
+        }
         tx.commit().await?;
         self.tell_of_gone_request(gone);
         if granted {

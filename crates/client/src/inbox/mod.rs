@@ -166,7 +166,9 @@ impl Engine {
         // Strangers cannot make the program speak of them, nor keep things for them. Who greets by an invitation of ours is
         // none any more with this message, and does not tell this witness again.
         let is_invited = match &said.token {
-            Some(token) if contact.as_ref().is_none_or(ContactRow::is_request) => self.is_open_token(token, who).await?,
+            Some(token) if contact.as_ref().is_none_or(ContactRow::is_request) => {
+                self.is_open_token(token, who).await?
+            }
             _ => false,
         };
         if *who == own || is_invited || contact.as_ref().is_some_and(ContactRow::is_accepted) {

@@ -68,7 +68,8 @@ impl Engine {
         let own = self.own_or_bad()?;
         let mut waiting: Vec<(i64, BareJid)> = Vec::new();
         for row in self.contact_rows_of(&own).await? {
-            if row.is_request() {
+            // Whom the user has let see their presence, they have decided about.
+            if row.is_request() && !row.sees_presence {
                 waiting.push((row.asked_ms, row.jid()?));
             }
         }

@@ -210,3 +210,65 @@ fn presence_is_shown_only_to_those_whom_the_user_lets_and_each_is_asked_about_on
     assert!(carol_as(&mut world).asks_presence, "taken back, it is a question again");
     let _ = carol;
 }
+
+/// The types of what the server was told about carol's sight of alice's presence.
+fn told_of_carol(world: &World) -> Vec<String> {
+    let to_carol = |p: &&xmpp::xml::Element| p.attr("to") == Some("carol@south.example");
+    world.server.presences.iter().filter(to_carol).filter_map(|p| p.attr("type").map(str::to_owned)).collect()
+}
+
+#[test]
+fn whoever_is_removed_or_blocked_sees_no_presence_any_more() {
+    for (seed, offline) in [(441, false), (442, true)] {
+        for is_removed in [false, true] {
+            let (mut world, alice, _) = stranger(seed);
+            let who = || "carol@south.example".to_owned();
+            world.command(alice, Command::Accept { who: who() }).unwrap();
+            world.command(alice, Command::GrantPresence { who: who() }).unwrap();
+            if offline {
+                world.command(alice, Command::GoOffline).unwrap();
+            }
+            let command = if is_removed { Command::Remove { who: who() } } else { Command::Block { who: who() } };
+            world.command(alice, command).unwrap();
+            assert!(!world.contact(alice, "carol@south.example").is_some_and(|carol| carol.sees_presence));
+            if offline {
+                assert_eq!(told_of_carol(&world), ["subscribed"]);
+            }
+            for _ in 0..2 {
+                world.restart(alice); // the second time there is nothing left to tell
+                assert_eq!(told_of_carol(&world), ["subscribed", "unsubscribed"], "{offline} {is_removed}");
+            }
+            if is_removed {
+                let revoked = world.command(alice, Command::RevokePresence { who: who() });
+                assert!(matches!(revoked, Ok(Reply::Nothing)), "any address may be revoked");
+                assert_eq!(told_of_carol(&world), ["subscribed", "unsubscribed", "unsubscribed"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_never_saw_presence_is_not_told_that_they_are_removed_or_blocked() {
+    let (mut world, alice, _) = stranger(443);
+    world.command(alice, Command::Block { who: "carol@south.example".into() }).unwrap();
+    world.command(alice, Command::Remove { who: "carol@south.example".into() }).unwrap();
+    assert_eq!(told_of_carol(&world), [""; 0]);
+    let own = world.command(alice, Command::RevokePresence { who: "alice@north.example".into() });
+    assert!(matches!(own, Err(CommandError::IsYourself)));
+}
+
+#[test]
+fn a_later_grant_is_not_taken_back_by_what_was_withdrawn_before() {
+    let (mut world, alice, _) = stranger(444);
+    let who = || "carol@south.example".to_owned();
+    world.command(alice, Command::Accept { who: who() }).unwrap();
+    world.command(alice, Command::GrantPresence { who: who() }).unwrap();
+    // The server is told, and the connection breaks before it has answered.
+    world.command_only(alice, Command::Block { who: who() }).unwrap();
+    world.cut(alice);
+    world.command(alice, Command::Accept { who: who() }).unwrap();
+    world.command(alice, Command::GoOnline).unwrap();
+    world.command(alice, Command::GrantPresence { who: who() }).unwrap();
+    world.restart(alice);
+    assert_eq!(told_of_carol(&world).last().map(String::as_str), Some("subscribed"));
+}
