@@ -158,6 +158,7 @@ impl Engine {
         row.unread_count = 0;
         let mut tx = self.store.transaction();
         self.stop_showing_presence(&mut tx, &mut row)?;
+        self.close_invites(&mut tx, &row.address).await?;
         self.put_contact(&mut tx, &row);
         tx.commit().await?;
         self.withdraw_presence().await?;
@@ -170,6 +171,7 @@ impl Engine {
         let mut row = self.resolve_known(who).await?;
         let mut tx = self.store.transaction();
         self.stop_showing_presence(&mut tx, &mut row)?;
+        self.close_invites(&mut tx, &row.address).await?;
         self.delete_person(&mut tx, &own, &row.address).await?;
         tx.delete(&tables::CONTACT.row(&tables::owner(&own, &[]), row.address.as_bytes()));
         tx.erase();

@@ -155,7 +155,7 @@ impl Engine {
             joined_by: None,
         };
         let mut tx = self.store.transaction();
-        tables::save(&mut tx, &tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes()), &row);
+        tables::save(&mut tx, &invite_key(&own, &token), &row);
         Ok(tx.commit().await?)
     }
 
@@ -177,19 +177,42 @@ impl Engine {
         Ok(self.complete_link(Link::new(own.to_jid(), Action::Trust)).await?.unwrap_or_default())
     }
 
-    /// Whether a token is one of ours that nobody else has used.
+    /// Whether a token is one of ours that admits somebody.
     pub(crate) async fn is_open_token(&self, token: &str, by: &BareJid) -> Result<bool, EngineError> {
+        Ok(self.open_invite(token, by).await?.is_some())
+    }
+
+    /// The invitation of a token that nobody has used, or that they have used who are a contact: their app may tell it again.
+    /// It admits nobody a second time whom the user has removed.
+    async fn open_invite(&self, token: &str, by: &BareJid) -> Result<Option<InviteRow>, EngineError> {
         let own = self.own_or_bad()?;
-        let key = tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes());
-        let row = tables::load::<InviteRow>(&self.store, &key).await?;
-        Ok(row.is_some_and(|row| row.used_by.is_none_or(|used_by| used_by == by.as_str())))
+        let row = tables::load::<InviteRow>(&self.store, &invite_key(&own, token)).await?;
+        let is_contact = match row.as_ref().and_then(|row| row.used_by.as_deref()) {
+            Some(used_by) if used_by == by.as_str() => {
+                self.contact_row(&own, by).await?.is_some_and(|contact| contact.is_accepted())
+            }
+            _ => false,
+        };
+        Ok(row.filter(|row| row.used_by.is_none() || is_contact))
+    }
+
+    /// Somebody is removed or blocked: what they joined by and have not used is used up.
+    pub(crate) async fn close_invites(&self, tx: &mut Transaction, who: &str) -> Result<(), EngineError> {
+        let own = self.own_or_bad()?;
+        for mut row in tables::list::<InviteRow>(&self.store, tables::INVITE, &tables::owner(&own, &[])).await? {
+            if row.used_by.is_none() && row.joined_by.as_deref() == Some(who) {
+                row.used_by.clone_from(&row.joined_by);
+                tables::save(tx, &invite_key(&own, &row.token), &row);
+            }
+        }
+        Ok(())
     }
 
     /// Hears from the own server that an account was made with an invitation of ours. Each invitation is worth one notice,
     /// so a server cannot fill the store with people whom nobody invited.
     pub(crate) async fn somebody_joined(&mut self, token: &str, who: BareJid) -> Result<(), EngineError> {
         let own = self.own_or_bad()?;
-        let key = tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes());
+        let key = invite_key(&own, token);
         let Some(mut row) = tables::load::<InviteRow>(&self.store, &key).await? else { return Ok(()) };
         if row.joined_by.is_some() {
             return Ok(());
@@ -203,21 +226,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a token is one of ours that nobody has used; notes who has now.
+    /// Whether a token is one of ours that admits somebody; notes that they have used it.
     pub(crate) async fn redeem_token(
         &self,
         tx: &mut Transaction,
         token: &str,
         by: &BareJid,
     ) -> Result<bool, EngineError> {
-        let own = self.own_or_bad()?;
-        let key = tables::INVITE.row(&tables::owner(&own, &[]), token.as_bytes());
-        let Some(mut row) = tables::load::<InviteRow>(&self.store, &key).await? else { return Ok(false) };
-        if row.used_by.as_deref().is_some_and(|used_by| used_by != by.as_str()) {
-            return Ok(false);
-        }
+        let Some(mut row) = self.open_invite(token, by).await? else { return Ok(false) };
         row.used_by = Some(by.as_str().to_owned());
-        tables::save(tx, &key, &row);
+        tables::save(tx, &invite_key(&self.own_or_bad()?, token), &row);
         Ok(true)
     }
+}
+
+fn invite_key(own: &BareJid, token: &str) -> store::Key {
+    tables::INVITE.row(&tables::owner(own, &[]), token.as_bytes())
 }

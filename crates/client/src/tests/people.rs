@@ -272,3 +272,31 @@ fn a_later_grant_is_not_taken_back_by_what_was_withdrawn_before() {
     world.restart(alice);
     assert_eq!(told_of_carol(&world).last().map(String::as_str), Some("subscribed"));
 }
+
+/// Bob still has the token, and tells it once more: with a message, and the way other apps do.
+#[test]
+fn a_used_invitation_does_not_readmit_whom_the_user_has_removed() {
+    let mut world = World::new(445);
+    let alice = world.join("alice", "north.example");
+    let bob = world.join("bob", "south.example");
+    let link = world.invite_of(alice);
+    world.command(bob, Command::Add { link: link.clone(), name: None }).unwrap();
+    world.say(bob, "alice", "here I am");
+    let relation = |world: &mut World| world.contact(alice, "bob@south.example").map(|bob| bob.relation);
+    world.command(bob, Command::Add { link: link.clone(), name: None }).unwrap();
+    assert_eq!(relation(&mut world), Some(Relation::Accepted), "telling it twice does no harm");
+    world.command(alice, Command::Remove { who: "bob".into() }).unwrap();
+    assert_eq!(relation(&mut world), None);
+    world.command(bob, Command::Add { link: link.clone(), name: None }).unwrap();
+    world.say(bob, "alice", "me again");
+    assert_ne!(relation(&mut world), Some(Relation::Accepted));
+    let token = xep::uri::Link::parse(&link).unwrap().preauth.unwrap();
+    let presence = xmpp::xml::Element::new("presence", xmpp::ns::CLIENT)
+        .with_attr("from", "bob@south.example")
+        .with_attr("type", "subscribe")
+        .with_child(xep::invites::preauth(&token));
+    world.server.inject(alice, &presence);
+    world.settle();
+    assert_eq!(relation(&mut world), Some(Relation::Request));
+    assert!(world.received(alice).is_empty());
+}
