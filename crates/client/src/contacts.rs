@@ -382,8 +382,8 @@ impl Engine {
         address: &str,
     ) -> Result<(), EngineError> {
         let (account, person) = (tables::owner(own, &[]), tables::owner(own, &[address]));
-        for table in [tables::PEER_DEVICE, tables::SESSION, tables::MESSAGE_ID] {
-            tables::delete_all(&self.store, tx, table, &person).await?;
+        for table in tables::OF_PERSON {
+            tables::delete_all(&self.store, tx, *table, &person).await?;
         }
         for (_, row) in tables::list_seq::<tables::MessageRow>(&self.store, tables::MESSAGE, &person).await? {
             if row.outgoing && row.file.is_some() {
@@ -391,8 +391,9 @@ impl Engine {
                 tables::delete_seq(&self.store, tx, tables::FILE_PIECE, &pieces).await?;
             }
         }
-        tables::delete_seq(&self.store, tx, tables::MESSAGE, &person).await?;
-        tables::delete_seq(&self.store, tx, tables::HELD, &person).await?;
+        for table in tables::OF_PERSON_IN_ORDER {
+            tables::delete_seq(&self.store, tx, *table, &person).await?;
+        }
         for (seq, row) in tables::list_seq::<tables::WaitingRow>(&self.store, tables::WAITING, &account).await? {
             if row.contact == address {
                 tx.delete(&tables::WAITING.seq(&account, seq));

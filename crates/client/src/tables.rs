@@ -48,6 +48,14 @@ pub(crate) const FETCH: Table = Table::new("client.fetch");
 /// address.
 pub(crate) const WITHDRAWAL: Table = Table::new("client.withdrawal");
 
+/// The tables of an account whose rows are named, and those whose rows are in order: what goes with the account. Beside them
+/// are [`ACCOUNT`], and [`FILE_PIECE`], whose rows go with their messages.
+pub(crate) const OF_ACCOUNT: &[Table] = &[DEVICE, CONTACT, DEVICE_LIST, WITNESS, INVITE, NOTICE, FETCH, WITHDRAWAL];
+pub(crate) const OF_ACCOUNT_IN_ORDER: &[Table] = &[WAITING, OUTBOX];
+/// The same of a person.
+pub(crate) const OF_PERSON: &[Table] = &[PEER_DEVICE, SESSION, MESSAGE_ID];
+pub(crate) const OF_PERSON_IN_ORDER: &[Table] = &[MESSAGE, HELD];
+
 /// Joins the names of an owner of rows.
 pub(crate) fn owner(account: &BareJid, parts: &[&str]) -> Vec<u8> {
     let mut joined = account.as_str().as_bytes().to_vec();
@@ -660,4 +668,20 @@ pub(crate) enum FileCode {
     Moving = 1,
     Complete = 2,
     Failed = 3,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_table_is_forgotten_when_rows_are_deleted_by_account_or_person() {
+        let lists = [OF_ACCOUNT, OF_ACCOUNT_IN_ORDER, OF_PERSON, OF_PERSON_IN_ORDER, &[ACCOUNT, FILE_PIECE]];
+        let mut listed: Vec<String> = lists.concat().iter().map(|table| format!("{table:?}")).collect();
+        listed.sort();
+        listed.dedup();
+        let source = include_str!("tables.rs");
+        let made = source.lines().filter(|line| line.starts_with("pub(crate) const ") && line.contains(": Table ="));
+        assert_eq!(listed.len(), made.count(), "{listed:?}");
+    }
 }

@@ -49,6 +49,8 @@ enum Step {
 #[derive(Default)]
 pub(crate) struct Witnessing {
     step: Step,
+    /// Which witness is being published: an answer about one before says nothing of it.
+    round: u64,
     /// Encryptions since the newest witness, and how many of them when the next one was begun.
     steps: u32,
     steps_before: u32,
@@ -155,13 +157,15 @@ impl Engine {
         let item = Item::new(witness::ITEM, witness::to_element(&row.sealed));
         let request = Request::Publish { node, item, options: Some(options) };
         self.witnessing.step = Step::Publishing;
-        self.ask_within(PATIENCE, "set", None, request.to_element().0, Question::PublishWitness);
+        self.witnessing.round += 1;
+        let question = Question::PublishWitness { round: self.witnessing.round };
+        self.ask_within(PATIENCE, "set", None, request.to_element().0, question);
         Ok(())
     }
 
     /// The server has the witness, or will not: from here on sending goes on.
-    pub(crate) async fn witness_published(&mut self, answer: &Answer) -> Result<(), EngineError> {
-        if self.witnessing.step != Step::Publishing {
+    pub(crate) async fn witness_published(&mut self, round: u64, answer: &Answer) -> Result<(), EngineError> {
+        if self.witnessing.step != Step::Publishing || round != self.witnessing.round {
             return Ok(());
         }
         self.witnessing.step = Step::Idle;

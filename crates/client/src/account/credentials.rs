@@ -121,11 +121,11 @@ impl Engine {
             self.delete_person(&mut tx, &own, &contact.address).await?;
         }
         self.delete_person(&mut tx, &own, own.as_str()).await?;
-        for table in [tables::DEVICE, tables::CONTACT, tables::DEVICE_LIST, tables::INVITE, tables::NOTICE] {
-            tables::delete_all(&self.store, &mut tx, table, &owner).await?;
+        for table in tables::OF_ACCOUNT {
+            tables::delete_all(&self.store, &mut tx, *table, &owner).await?;
         }
-        for table in [tables::WAITING, tables::OUTBOX] {
-            tables::delete_seq(&self.store, &mut tx, table, &owner).await?;
+        for table in tables::OF_ACCOUNT_IN_ORDER {
+            tables::delete_seq(&self.store, &mut tx, *table, &owner).await?;
         }
         tx.erase();
         tx.commit().await?;

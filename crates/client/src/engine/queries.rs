@@ -29,7 +29,7 @@ pub(crate) enum Question {
     /// The witness of this device at the own server.
     OwnWitness,
     /// To publish it.
-    PublishWitness,
+    PublishWitness { round: u64 },
     /// A bundle of a device.
     Bundle { who: BareJid, version: Version, device: u32 },
     /// To publish the own device list.

@@ -57,7 +57,7 @@ impl Engine {
             Question::Bundle { who, version, device } => self.bundle_answer(who, device, version, answer).await,
             Question::OwnBundle { version } => self.own_bundle_answer(version, &answer).await,
             Question::OwnWitness => self.own_witness_answer(&answer).await,
-            Question::PublishWitness => self.witness_published(&answer).await,
+            Question::PublishWitness { round } => self.witness_published(round, &answer).await,
             Question::PublishBundle { version, attempt, round } => {
                 self.publish_bundle_answer(version, attempt, round, &answer).await
             }

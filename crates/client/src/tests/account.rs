@@ -115,7 +115,14 @@ fn a_password_that_xml_cannot_carry_is_refused_and_the_old_one_stays() {
 fn a_deleted_account_leaves_nothing_here_or_there() {
     let (mut world, alice, bob) = World::alice_and_bob(36);
     world.say(bob, "alice", "soon gone");
+    let owner = crate::tables::owner(&xmpp::jid::BareJid::parse("alice@north.example").unwrap(), &[]);
+    let count =
+        |world: &mut World, table| store::block_on(world.engine(alice).store.list(table, &owner)).unwrap().len();
+    assert_eq!(count(&mut world, crate::tables::WITNESS), 1);
     let reply = world.command(alice, Command::DeleteAccount).unwrap();
+    for table in crate::tables::OF_ACCOUNT {
+        assert_eq!(count(&mut world, *table), 0, "{table:?}");
+    }
     assert_eq!(ended(&world, alice, reply), Ok(Outcome::AccountDeleted));
     assert!(!world.server.has_account("alice@north.example"));
     assert_eq!(world.account_state(alice), AccountState::None);

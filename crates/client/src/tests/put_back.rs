@@ -11,7 +11,7 @@ use xmpp::xml::Element;
 
 use crate::Command;
 use crate::command::{Reply, WitnessState};
-use crate::engine::Origin;
+use crate::engine::{Answer, Origin};
 use crate::event::Notice;
 use crate::testing::World;
 
@@ -199,6 +199,24 @@ fn a_server_that_says_nothing_of_the_witness_delays_sending_by_ten_seconds() {
     world.advance(Duration::from_secs(12));
     assert_eq!(world.received(alice), ["patience"]);
     assert_eq!(witness_state(&mut world, bob), WitnessState::Silent);
+}
+
+/// A witness is published while the answer about an earlier one is out: that answer lets nothing be sealed.
+#[test]
+fn c23_an_answer_about_an_earlier_witness_does_not_count_for_the_newest() {
+    let (mut world, alice, bob) = World::alice_and_bob(119);
+    world.kill(bob);
+    let node = witness_node(&mut world);
+    world.server.mute_nodes.push(node);
+    world.start(bob, Origin::Same).unwrap();
+    world.command(bob, Command::GoOnline).unwrap();
+    world.advance(Duration::from_secs(11)); // the question is given up; the first publication is under way
+    world.say(bob, "alice", "not before it is kept");
+    for (round, received) in [(0, 0), (2, 0), (1, 1)] {
+        block_on(world.engine(bob).witness_published(round, &Answer::Result(None))).unwrap();
+        world.settle();
+        assert_eq!(world.received(alice).len(), received, "{round}");
+    }
 }
 
 /// Whatever is not signed by the own key, or was signed by it before, changes nothing; the server's copy is put right.
