@@ -51,8 +51,12 @@ impl Engine {
             }
         };
         self.fetches.set_bundle(&who, device, version, fetch);
-        if self.fetches.repairs.remove(&(who.clone(), device, version)) && fetch == Fetch::Done {
-            self.send_empty(&who, device, version).await?;
+        if self.is_repair_due(&who, device, version).await? {
+            match fetch {
+                Fetch::Done => self.send_empty(&who, device, version).await?,
+                Fetch::Failed(Failure::ServerTimeout) => {} // the next session begins anew
+                _ => self.give_up_repair(&who, device, version).await?,
+            }
         }
         self.fetches.look_ups.bundle_answered(&who, device);
         self.held_progress(&who).await?;
@@ -94,7 +98,7 @@ impl Engine {
             return Ok(Fetch::Failed(Failure::Changed));
         }
         let mut sessions = self.sessions::<P>(who, device).await?;
-        let repair = self.fetches.repairs.contains(&(who.clone(), device, version));
+        let repair = row.is_repair_due(version);
         let now = self.now_secs();
         if !repair && !row.is_written_to() {
             tx.commit().await?;

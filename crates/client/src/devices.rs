@@ -50,8 +50,6 @@ pub(crate) enum Fetch {
 pub(crate) struct Fetches {
     lists: HashMap<(BareJid, Version), Fetch>,
     bundles: HashMap<(BareJid, u32, Version), Fetch>,
-    /// Devices whose session is to be replaced as soon as their bundle is here.
-    pub(crate) repairs: HashSet<(BareJid, u32, Version)>,
     /// How many questions about the own bundles are open.
     pub(crate) own_bundles_open: u8,
     /// Whether the own bundles have been compared with the store in this session: before that, no ratchet moves.
@@ -137,15 +135,6 @@ impl Engine {
             };
         }
         Ok(lists)
-    }
-
-    /// Repairs that a lost connection interrupted: their bundles are asked for again.
-    pub(crate) fn resume_repairs(&mut self) {
-        let mut open: Vec<_> = self.fetches.repairs.iter().cloned().collect();
-        open.sort();
-        for (who, device, version) in open {
-            self.fetch_bundle(&who, device, version);
-        }
     }
 
     fn is_fresh(&self, seen_ms: i64) -> bool {

@@ -401,6 +401,12 @@ impl Engine {
         let Ok(sealed) = sealed else { return Ok(()) }; // the session is gone by now, which is harmless
         let mut tx = self.store.transaction();
         self.put_sessions(&mut tx, who, device, &sessions)?;
+        if reply.is_none()
+            && let Some(mut row) = self.device_row(who, device).await?.filter(|row| row.is_repair_due(P::ID.into()))
+        {
+            row.set_repair_due(P::ID.into(), false);
+            self.put_device_row(&mut tx, &row)?;
+        }
         let id = self.env.id();
         let sent = self.put_outbox(&mut tx, who, &id, &sealed, false).await?;
         tx.commit().await?;

@@ -384,12 +384,13 @@ impl fmt::Debug for KeptNotice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A message could not be read; a new session has been started by itself.
+    /// A message could not be read; a new session is being started by itself.
     Unreadable {
         /// From whom.
         contact: BareJid,
     },
-    /// A message could not be read, and starting a new session has been tried today already.
+    /// A message could not be read, and no new session is being started: that was tried today already, or the user has not
+    /// agreed to the device.
     StillUnreadable {
         /// From whom.
         contact: BareJid,

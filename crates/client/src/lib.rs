@@ -66,6 +66,7 @@ mod own_device;
 mod own_devices;
 mod presence;
 mod receipts;
+mod repairs;
 mod retries;
 mod tables;
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl Engine {
         for version in Version::STRONGEST_FIRST {
             self.fetch_list(&own, version);
         }
-        self.resume_repairs();
+        self.resume_repairs().await?;
         self.look_after_held().await?;
         self.give_due_receipts().await?;
         self.advance_all(&own).await

@@ -391,6 +391,12 @@ pub(crate) struct PeerDeviceRow {
     pub(crate) witness: Vec<u8>,
     #[prost(bytes = "vec", repeated, tag = "32")]
     pub(crate) witnesses_due: Vec<Vec<u8>>,
+    /// Whether its session under OMEMO 2, and under the older encryption, is to be replaced: until the message that tells it
+    /// so is in the outbox.
+    #[prost(bool, tag = "33")]
+    pub(crate) repair_omemo2_due: bool,
+    #[prost(bool, tag = "34")]
+    pub(crate) repair_legacy_due: bool,
 }
 
 /// The sessions with a device under one version.

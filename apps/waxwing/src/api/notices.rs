@@ -33,13 +33,14 @@ pub(crate) fn words(notice: &Notice) -> (&'static str, String) {
     let (word, text) = match notice {
         Notice::Unreadable { .. } => (
             "unreadable",
-            "A message from them could not be read. Waxwing has set up the encryption with them anew; ask them to send the \
-             message again.",
+            "A message from them could not be read. Waxwing is setting up the encryption with them anew; ask them to send \
+             the message again.",
         ),
         Notice::StillUnreadable { .. } => (
             "still_unreadable",
-            "A message from them could not be read, although the encryption with them was set up anew today already. Ask them \
-             to send it again tomorrow, or in another way.",
+            "A message from them could not be read, and the encryption with them is not being set up anew for it: that happens \
+             once a day at most, and only with apps that you have agreed to. Ask them to send it again tomorrow, or in \
+             another way.",
         ),
         Notice::NewDevice { contact } => return ("new_device", new_device(contact.as_str())),
         Notice::NewOwnDevice => (

@@ -403,23 +403,18 @@ impl Engine {
         if key.is_none_or(|key| sessions.looks_repeated(&key.bytes, key.key_exchange)) {
             return Ok(());
         }
-        let Some(mut row) = known.filter(PeerDeviceRow::is_listed) else {
+        let Some(row) = known else {
             // Perhaps a device that is new to us: the next message will find it.
             self.look_up_unlisted(who);
             return Ok(());
         };
-        let today = self.now().day();
-        if row.repaired_day == today {
-            return self.note_alone(Notice::StillUnreadable { contact: who.clone() }).await;
+        if !row.is_listed() {
+            // Our copy of the list may be old. A key that is known counts all the same, as its words would.
+            self.look_up_unlisted(who);
+            if !row.is_written_to() || row.identity.is_empty() {
+                return self.note_alone(Notice::StillUnreadable { contact: who.clone() }).await;
+            }
         }
-        row.repaired_day = today;
-        let mut tx = self.store.transaction();
-        self.put_device_row(&mut tx, &row)?;
-        let noted = self.note(&mut tx, Notice::Unreadable { contact: who.clone() }).await?;
-        tx.commit().await?;
-        self.notify([noted]);
-        self.fetches.repairs.insert((who.clone(), row.id, element.version));
-        self.fetch_bundle(who, row.id, element.version);
-        Ok(())
+        self.repair(who, row, element.version).await
     }
 }

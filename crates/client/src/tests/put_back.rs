@@ -214,6 +214,7 @@ fn c23_an_answer_about_an_earlier_witness_does_not_count_for_the_newest() {
     world.say(bob, "alice", "not before it is kept");
     for (round, received) in [(0, 0), (2, 0), (1, 1)] {
         block_on(world.engine(bob).witness_published(round, &Answer::Result(None))).unwrap();
+        world.engine(bob).flush();
         world.settle();
         assert_eq!(world.received(alice).len(), received, "{round}");
     }

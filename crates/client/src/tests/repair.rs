@@ -61,6 +61,62 @@ fn an_unreadable_message_leads_to_a_new_session_once_a_day() {
     assert_eq!(world.received(alice), ["fine", "readable again", "and on it goes"]);
 }
 
+/// The program ends when the user has been told, and before the bundle is here: the next start goes on.
+#[test]
+fn a_repair_outlives_the_program() {
+    let (mut world, alice, bob) = World::alice_and_bob(79);
+    world.say(bob, "alice", "fine");
+    world.say(alice, "bob", "fine");
+    world.server.failing.insert("bob@south.example".into(), Condition::RemoteServerTimeout);
+    spoil(&mut world);
+    world.say(bob, "alice", "lost");
+    world.server.tamper = None;
+    world.settle();
+    let bob_jid = xmpp::jid::BareJid::parse("bob@south.example").unwrap();
+    let id = world.device_ids("bob@south.example")[0];
+    let due = |world: &mut World| {
+        let row = store::block_on(world.engine(alice).device_row(&bob_jid, id)).unwrap().unwrap();
+        row.is_repair_due(xep::omemo::Version::Omemo2)
+    };
+    let to_bob =
+        |world: &World| world.server.messages.iter().filter(|m| m.attr("to") == Some("bob@south.example")).count();
+    assert_eq!(notices(&world, alice), [Notice::Unreadable { contact: bob_jid.clone() }]);
+    assert!(due(&mut world));
+    let before = to_bob(&world);
+    world.kill(alice);
+    world.server.failing.clear();
+    world.start(alice, crate::engine::Origin::Same).unwrap();
+    world.command(alice, Command::GoOnline).unwrap();
+    assert_eq!(to_bob(&world), before + 1, "the message that tells of the new session");
+    assert!(!due(&mut world));
+    world.restart(alice);
+    assert_eq!(to_bob(&world), before + 1, "once");
+}
+
+/// A device that its owner's list names no more, and whose key is known.
+#[test]
+fn an_unreadable_message_of_a_known_device_off_the_list_is_told_and_repaired() {
+    let (mut world, alice, bob) = World::alice_and_bob(80);
+    world.say(bob, "alice", "fine");
+    let bob_jid = xmpp::jid::BareJid::parse("bob@south.example").unwrap();
+    let id = world.device_ids("bob@south.example")[0];
+    let engine = world.engine(alice);
+    store::block_on(async {
+        let mut row = engine.device_row(&bob_jid, id).await.unwrap().unwrap();
+        (row.listed_omemo2, row.listed_legacy) = (false, false);
+        let mut tx = engine.store.transaction();
+        engine.put_device_row(&mut tx, &row).unwrap();
+        tx.commit().await.unwrap();
+    });
+    spoil(&mut world);
+    world.say(bob, "alice", "lost");
+    world.server.tamper = None;
+    world.settle();
+    assert!(notices(&world, alice).contains(&Notice::Unreadable { contact: bob_jid.clone() }));
+    world.say(bob, "alice", "readable again");
+    assert_eq!(world.received(alice), ["fine", "readable again"]);
+}
+
 #[test]
 fn a_server_that_does_not_answer_keeps_messages_waiting() {
     let (mut world, alice, bob) = World::alice_and_bob(71);
