@@ -123,6 +123,8 @@ pub enum Command {
     Devices {
         /// Whose; `None` for the own account.
         who: Option<Who>,
+        /// Whether the user sees the answer, keys and all: an agreement stands for the keys that were shown last.
+        to_show: bool,
     },
     /// Says whether a device is its owner's. Answers `Nothing`.
     DecideDevice {
@@ -130,6 +132,9 @@ pub enum Command {
         who: Option<Who>,
         /// The number of the device.
         device: u32,
+        /// The fingerprint that the question showed; `None` for what `Devices` has shown last. Numbers are the server's to
+        /// give away: what the user has answered about is a key.
+        fingerprint: Option<String>,
         /// What the user says.
         decision: Decision,
     },

@@ -234,6 +234,7 @@ impl Engine {
             if let Some(entry) = entry {
                 row.keep_label(entry);
             }
+            row.was_listed |= listed || row.is_listed();
             match version {
                 Version::Omemo2 => row.listed_omemo2 = listed,
                 Version::Legacy => row.listed_legacy = listed,

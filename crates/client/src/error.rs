@@ -52,6 +52,10 @@ pub enum CommandError {
     OwnDeviceWaits,
     /// There is no such device, or its key is not known.
     UnknownDevice,
+    /// The user says that a device is its owner's, and its key was not shown to them.
+    KeyNotShown,
+    /// The key of the device is not the one that was shown to the user.
+    KeyShownChanged,
     /// The address is the user's own.
     IsYourself,
     /// What was asked for does not apply to this message or person.
@@ -100,6 +104,8 @@ impl CommandError {
             UnknownAddress => [Self::UnknownAddress],
             OwnDeviceWaits => [Self::OwnDeviceWaits],
             UnknownDevice => [Self::UnknownDevice],
+            KeyNotShown => [Self::KeyNotShown],
+            KeyShownChanged => [Self::KeyShownChanged],
             IsYourself => [Self::IsYourself],
             AmbiguousName => [Self::AmbiguousName(Candidates::examples())],
             NameOfRequest => [Self::NameOfRequest],
@@ -159,6 +165,14 @@ impl fmt::Display for CommandError {
                  is no number to compare: the other side would see a different one. See it: waxwing devices"
             }
             Self::UnknownDevice => "There is no app of that number, or it has not shown its key yet.",
+            Self::KeyNotShown => {
+                "The key of that app has not been shown to you yet, so there is nothing that you could have compared. List the \
+                 apps first and compare the digits."
+            }
+            Self::KeyShownChanged => {
+                "Another key shows now for that app than the one that you saw. Nothing was changed. List the apps and compare \
+                 the digits again."
+            }
             Self::NotApplicable => "This is not possible here.",
             Self::Store(error) => {
                 let mut what_happened = error.what_happened().chars();

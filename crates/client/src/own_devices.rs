@@ -43,6 +43,18 @@ impl PeerDeviceRow {
         (!label.is_empty() && key.verify(self.label.as_bytes(), signature)).then_some(label)
     }
 
+    /// Whether the user's answer can be about the key that is here. Who refuses without looking loses nothing by it.
+    fn answers_for_what_was_shown(&self, shown: Option<&str>, decision: Decision) -> Result<(), CommandError> {
+        let is_same = match shown {
+            Some(shown) => fingerprint(&self.identity) == shown,
+            None if self.identity_shown.is_empty() && decision == Decision::Agree => {
+                return Err(CommandError::KeyNotShown);
+            }
+            None => self.identity_shown.is_empty() || self.identity_shown == self.identity,
+        };
+        if is_same || decision == Decision::Later { Ok(()) } else { Err(CommandError::KeyShownChanged) }
+    }
+
     fn view(&self) -> Device {
         Device {
             id: self.id,
@@ -75,8 +87,8 @@ fn version_bit(version: Version) -> u32 {
 }
 
 impl Engine {
-    /// The devices of a person, or the others of the own account.
-    pub(crate) async fn devices(&self, who: Option<&str>) -> Result<Devices, CommandError> {
+    /// The devices of a person, or the others of the own account. What is shown to the user is remembered.
+    pub(crate) async fn devices(&self, who: Option<&str>, to_show: bool) -> Result<Devices, CommandError> {
         let own = self.own()?;
         let person = match who {
             Some(who) => self.resolve_known(who).await?.jid()?,
@@ -84,6 +96,14 @@ impl Engine {
         };
         let mut rows = self.device_rows(&person).await?;
         rows.retain(PeerDeviceRow::is_worth_keeping);
+        if to_show {
+            let mut tx = self.store.transaction();
+            for row in rows.iter_mut().filter(|row| row.identity_shown != row.identity) {
+                row.identity_shown.clone_from(&row.identity);
+                self.put_device_row(&mut tx, row)?;
+            }
+            tx.commit().await.map_err(EngineError::from)?;
+        }
         Ok(Devices {
             devices: rows.iter().map(PeerDeviceRow::view).collect(),
             own_fingerprint: who.is_none().then(|| self.own_fingerprint()).flatten(),
@@ -102,11 +122,13 @@ impl Engine {
         Ok(self.device_rows(&own).await?.iter().any(PeerDeviceRow::waits_for_decision))
     }
 
-    /// The user says whether a device is its owner's.
+    /// The user says whether a device is its owner's: the one with the key that they were shown, not whichever has its number
+    /// by now.
     pub(crate) async fn decide_device(
         &mut self,
         who: Option<&str>,
         id: u32,
+        shown: Option<&str>,
         decision: Decision,
     ) -> Result<Reply, CommandError> {
         let own = self.own()?;
@@ -115,9 +137,11 @@ impl Engine {
             None => own.clone(),
         };
         let mut row = self.device_row(&person, id).await?.ok_or(CommandError::UnknownDevice)?;
+        if decision == Decision::Agree && row.identity.is_empty() {
+            return Err(CommandError::UnknownDevice); // a key that comes later could be anybody's
+        }
+        row.answers_for_what_was_shown(shown, decision)?;
         match decision {
-            // A key that comes later could be anybody's.
-            Decision::Agree if row.identity.is_empty() => return Err(CommandError::UnknownDevice),
             Decision::Agree => {
                 if row.trust() != DeviceTrustCode::Verified {
                     row.set_trust(DeviceTrustCode::Tofu);

@@ -386,6 +386,12 @@ pub(crate) struct PeerDeviceRow {
     /// itself, whatever the person becomes and whatever lists say.
     #[prost(bool, tag = "20")]
     pub(crate) by_itself: bool,
+    /// The key that the user was shown last under this number; empty while none was.
+    #[prost(bytes = "vec", tag = "21")]
+    pub(crate) identity_shown: Vec<u8>,
+    /// Whether a list has ever named it: only such ones of the own account are asked about, and others do not push them out.
+    #[prost(bool, tag = "22")]
+    pub(crate) was_listed: bool,
     /// The newest witness that it gave us to keep, and those before, oldest first, as long as they are to go back.
     #[prost(bytes = "vec", tag = "31")]
     pub(crate) witness: Vec<u8>,

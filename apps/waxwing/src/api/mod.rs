@@ -140,6 +140,9 @@ pub enum Request {
         /// Whose; none for the own account.
         #[serde(default)]
         who: Option<String>,
+        /// Whether a person sees the answer: an agreement stands for the keys that were shown last.
+        #[serde(default)]
+        to_show: bool,
     },
     /// Says whether an app is its owner's.
     DecideDevice {
@@ -148,6 +151,9 @@ pub enum Request {
         who: Option<String>,
         /// Its number.
         device: u32,
+        /// The fingerprint that the question showed; none for what `devices` has shown last.
+        #[serde(default)]
+        fingerprint: Option<String>,
         /// `agree`, `refuse` or `later`.
         decision: Decision,
     },

@@ -84,7 +84,13 @@ impl From<&CommandError> for Refusal {
         let kind = match error {
             E::NoAccount => Kind::NoAccount,
             E::AccountExists => Kind::AccountExists,
-            E::BadLink(_) | E::BadAddress | E::IsYourself | E::NumberNotShown | E::Empty | E::TooLong => Kind::BadInput,
+            E::BadLink(_)
+            | E::BadAddress
+            | E::IsYourself
+            | E::NumberNotShown
+            | E::KeyNotShown
+            | E::Empty
+            | E::TooLong => Kind::BadInput,
             E::UnknownContact
             | E::UnknownAddress
             | E::AmbiguousName(_)
@@ -95,7 +101,7 @@ impl From<&CommandError> for Refusal {
             E::BadPassword => Kind::BadInput,
             E::OwnDeviceWaits => Kind::OwnDeviceWaits,
             E::Offline => Kind::Offline,
-            E::DoesNotMatch | E::NumberChanged | E::NothingToCompare => Kind::DoesNotMatch,
+            E::DoesNotMatch | E::NumberChanged | E::KeyShownChanged | E::NothingToCompare => Kind::DoesNotMatch,
             E::Store(_) => Kind::Disk,
             _ => Kind::NotApplicable,
         };

@@ -47,7 +47,7 @@ async fn act(
         DeviceDecision::Agree { number } => (number, Decision::Agree, results::device_agreed(number)),
         DeviceDecision::Refuse { number } => (number, Decision::Refuse, results::device_refused(number)),
     };
-    let answer = session.ask(&Request::DecideDevice { who: of, device, decision }).await?;
+    let answer = session.ask(&Request::DecideDevice { who: of, device, fingerprint: None, decision }).await?;
     context.console.line(&done);
     context.console.object(&answer);
     Ok(Exit::Ok)
@@ -55,7 +55,8 @@ async fn act(
 
 async fn list(context: &mut Context<'_>, session: &mut Session, of: Option<String>) -> Result<Exit, Refusal> {
     let whose = of.clone();
-    let Answer::Devices { devices, own_id, own_fingerprint, .. } = session.ask(&Request::Devices { who: of }).await?
+    let Answer::Devices { devices, own_id, own_fingerprint, .. } =
+        session.ask(&Request::Devices { who: of, to_show: true }).await?
     else {
         return Ok(Exit::Failed);
     };
@@ -129,7 +130,8 @@ async fn ask(
                 _ => console.note(&results::answer_yes_no_later()),
             }
         };
-        session.ask(&Request::DecideDevice { who: None, device: device.id, decision }).await?;
+        let fingerprint = device.fingerprint.clone();
+        session.ask(&Request::DecideDevice { who: None, device: device.id, fingerprint, decision }).await?;
         console.note(&match decision {
             Decision::Agree => results::own_device_agreed(),
             Decision::Refuse => results::own_device_refused(),
@@ -154,7 +156,7 @@ async fn wait_until_complete(wait: Duration, session: &mut Session) -> Result<()
 }
 
 async fn own(session: &mut Session) -> Result<Own, Refusal> {
-    match session.ask(&Request::Devices { who: None }).await {
+    match session.ask(&Request::Devices { who: None, to_show: false }).await {
         Ok(Answer::Devices { devices, is_complete, .. }) => Ok(Own { others: devices, is_complete }),
         Err(refusal) if refusal.kind != Kind::NoAccount => Err(refusal),
         _ => Ok(Own { others: Vec::new(), is_complete: true }),

@@ -422,14 +422,14 @@ async fn command(request: Request) -> Result<Command, Refusal> {
             Command::Verify { who, proof }
         }
         Request::AcceptChange { who } => Command::AcceptChange { who },
-        Request::Devices { who } => Command::Devices { who },
-        Request::DecideDevice { who, device, decision } => {
+        Request::Devices { who, to_show } => Command::Devices { who, to_show },
+        Request::DecideDevice { who, device, fingerprint, decision } => {
             let decision = match decision {
                 api::Decision::Agree => client::command::Decision::Agree,
                 api::Decision::Refuse => client::command::Decision::Refuse,
                 api::Decision::Later => client::command::Decision::Later,
             };
-            Command::DecideDevice { who, device, decision }
+            Command::DecideDevice { who, device, fingerprint, decision }
         }
         Request::Say { who, text } => Command::Say { who, text },
         Request::Outbox => Command::Outbox,

@@ -162,9 +162,9 @@ impl Engine {
             Command::Number { who } => self.number(&who).await.map(Reply::Number),
             Command::Verify { who, proof } => self.verify(&who, &proof).await,
             Command::AcceptChange { who } => self.accept_change(&who).await,
-            Command::Devices { who } => self.devices(who.as_deref()).await.map(Reply::Devices),
-            Command::DecideDevice { who, device, decision } => {
-                self.decide_device(who.as_deref(), device, decision).await
+            Command::Devices { who, to_show } => self.devices(who.as_deref(), to_show).await.map(Reply::Devices),
+            Command::DecideDevice { who, device, fingerprint, decision } => {
+                self.decide_device(who.as_deref(), device, fingerprint.as_deref(), decision).await
             }
             Command::Say { who, text } => self.say(&who, text).await,
             Command::SendFile { who, name, media_type, bytes } => self.send_file(&who, &name, media_type, bytes).await,

@@ -148,7 +148,10 @@ impl Engine {
         who: &BareJid,
     ) -> Result<Option<u32>, EngineError> {
         let mut unknown = self.device_rows(who).await?;
-        unknown.retain(|row| !row.is_listed() && row.trust() == DeviceTrustCode::Undecided);
+        // Of the own account the user is asked about what was listed: that must not come back with another key meanwhile.
+        let is_own = self.own_or_bad()? == *who;
+        let is_asked_about = |row: &PeerDeviceRow| row.is_listed() || (is_own && row.was_listed);
+        unknown.retain(|row| !is_asked_about(row) && row.trust() == DeviceTrustCode::Undecided);
         if unknown.len() < DEVICES_MAX {
             return Ok(None);
         }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use store::block_on;
 use xep::omemo::{DeviceList, Version};
 use xep::pubsub::Item;
+use xmpp::jid::BareJid;
 
 use super::trust::sent_to;
 use crate::command::{Command, Decision, Devices, Login, Password, Proof, Reply};
 use crate::error::CommandError;
 use crate::event::{DeviceState, Event, Notice};
-use crate::testing::World;
+use crate::testing::{Ghost, World};
 
 const ALICE: &str = "alice@north.example";
 const A_DAY: Duration = Duration::from_secs(25 * 60 * 60);
@@ -69,15 +71,32 @@ impl Scene {
     }
 
     fn devices(&mut self) -> Devices {
-        match self.world.command_only(self.alice, Command::Devices { who: None }) {
+        match self.world.command_only(self.alice, Command::Devices { who: None, to_show: true }) {
             Ok(Reply::Devices(devices)) => devices,
             other => panic!("{other:?}"),
         }
     }
 
     fn decide(&mut self, decision: Decision) {
+        self.devices();
+        self.answer(None, decision).unwrap();
+    }
+
+    /// Answers a question that has shown this fingerprint.
+    fn answer(&mut self, fingerprint: Option<String>, decision: Decision) -> Result<Reply, CommandError> {
         let device = self.other;
-        self.world.command(self.alice, Command::DecideDevice { who: None, device, decision }).unwrap();
+        self.world.command(self.alice, Command::DecideDevice { who: None, device, fingerprint, decision })
+    }
+
+    /// The server gives the other device's number to somebody with another key, as if it had never been anybody else's.
+    fn replace_key(&mut self) {
+        let own = BareJid::parse(ALICE).unwrap();
+        let engine = self.world.engine(self.alice);
+        let mut row = block_on(engine.device_row(&own, self.other)).unwrap().unwrap();
+        row.identity = vec![7; 32];
+        let mut tx = engine.store.transaction();
+        engine.put_device_row(&mut tx, &row).unwrap();
+        block_on(tx.commit()).unwrap();
     }
 
     fn number(&mut self, person: usize, who: &str) -> Result<String, CommandError> {
@@ -130,6 +149,49 @@ fn c22_the_numbers_of_a_planted_device_differ_or_it_is_in_neither() {
         assert_eq!(ours == theirs, server_is_honest_now);
         assert!(!scene.other_reads());
     }
+}
+
+#[test]
+fn c22_an_answer_is_about_the_key_that_was_shown_and_no_other() {
+    let mut scene = Scene::new(508);
+    assert!(matches!(scene.answer(None, Decision::Agree), Err(CommandError::KeyNotShown)));
+    let shown = scene.devices().devices.remove(0).fingerprint;
+    scene.replace_key();
+    for decision in [Decision::Agree, Decision::Refuse] {
+        for shown in [shown.clone(), None] {
+            assert!(matches!(scene.answer(shown, decision), Err(CommandError::KeyShownChanged)), "{decision:?}");
+        }
+    }
+    let looked_at_by_programs = Command::Devices { who: None, to_show: false };
+    scene.world.command(scene.alice, looked_at_by_programs).unwrap();
+    assert!(matches!(scene.answer(None, Decision::Agree), Err(CommandError::KeyShownChanged)));
+    assert!(!scene.other_reads());
+    let shown = scene.devices().devices.remove(0);
+    assert_eq!(shown.state, DeviceState::Undecided);
+    scene.answer(shown.fingerprint, Decision::Agree).unwrap();
+    assert_eq!(scene.devices().devices[0].state, DeviceState::Believed);
+}
+
+#[test]
+fn c22_an_app_that_was_listed_is_not_pushed_out_to_come_back_with_another_key() {
+    let mut scene = Scene::new(509);
+    let shown = scene.devices().devices.remove(0).fingerprint;
+    let mut ids = scene.world.device_ids(ALICE);
+    ids.retain(|id| *id != scene.other);
+    for version in Version::STRONGEST_FIRST {
+        let list = DeviceList::of_ids(ids.iter().copied()).to_element(version);
+        let item = vec![Item::new(Version::DEVICES_ITEM, list)];
+        scene.world.server.nodes(ALICE).insert(version.devices_node().to_owned(), item);
+    }
+    scene.world.restart(scene.alice);
+    for seed in 0..12 {
+        let mut ghost = Ghost::new(&scene.world, 5090 + seed);
+        ghost.say(&mut scene.world, scene.alice, ALICE, ALICE, "make room");
+    }
+    let devices = scene.devices().devices;
+    assert_eq!(devices.len(), 8 + 1, "those that no list names have a bound");
+    let other = devices.iter().find(|device| device.id == scene.other).unwrap();
+    assert_eq!(other.fingerprint, shown);
 }
 
 #[test]
@@ -202,7 +264,7 @@ fn c22_a_device_without_a_key_can_not_be_agreed_to_and_holds_nothing_up() {
     nodes.insert(version.devices_node().to_owned(), vec![Item::new(Version::DEVICES_ITEM, list)]);
     scene.world.restart(scene.alice);
     let (alice, decision) = (scene.alice, Decision::Agree);
-    let agree = Command::DecideDevice { who: None, device: 4711, decision };
+    let agree = Command::DecideDevice { who: None, device: 4711, fingerprint: None, decision };
     assert!(matches!(scene.world.command(alice, agree), Err(CommandError::UnknownDevice)));
     scene.number(alice, "bob").unwrap();
 }

@@ -159,7 +159,9 @@ fn requests_blocked_people_and_held_words_get_no_receipt() {
     ghost.say_content(&mut world, alice, BOB, ALICE, vec![body, receipts::request()]);
     assert_eq!(world.contact(alice, BOB).unwrap().held_count, 1);
     let device = ghost.id();
-    world.command(alice, Command::DecideDevice { who: Some("bob".into()), device, decision: Decision::Agree }).unwrap();
+    let (who, fingerprint, decision) = (Some("bob".to_owned()), None, Decision::Agree);
+    world.command(alice, Command::Devices { who: who.clone(), to_show: true }).unwrap();
+    world.command(alice, Command::DecideDevice { who, device, fingerprint, decision }).unwrap();
     assert!(world.received(alice).contains(&"held".to_owned()));
     assert_eq!(count_said_to(&world, BOB), before, "not when it was held, and not when it was shown");
 }

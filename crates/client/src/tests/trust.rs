@@ -341,7 +341,9 @@ fn links_vouch_for_other_devices_of_an_account_only_when_the_user_has_agreed() {
         Err(CommandError::IsYourself)
     ));
     let device = world.device_ids(ALICE)[0];
-    world.command(laptop, Command::DecideDevice { who: None, device, decision: Decision::Agree }).unwrap();
+    world.command(laptop, Command::Devices { who: None, to_show: true }).unwrap();
+    let (fingerprint, decision) = (None, Decision::Agree);
+    world.command(laptop, Command::DecideDevice { who: None, device, fingerprint, decision }).unwrap();
     let vouched = keys(&mut world);
     assert!(vouched.len() == 2 && vouched.contains(&first));
 }

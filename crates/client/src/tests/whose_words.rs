@@ -59,8 +59,15 @@ impl Scene {
     }
 
     fn decide(&mut self, decision: Decision) {
-        let device = self.ghost.id();
-        self.world.command(self.alice, Command::DecideDevice { who: Some("bob".into()), device, decision }).unwrap();
+        self.decide_about(self.ghost.id(), decision);
+    }
+
+    /// Looks at what there is, and decides.
+    fn decide_about(&mut self, device: u32, decision: Decision) {
+        let who = Some("bob".to_owned());
+        self.world.command(self.alice, Command::Devices { who: who.clone(), to_show: true }).unwrap();
+        let decide = Command::DecideDevice { who, device, fingerprint: None, decision };
+        self.world.command(self.alice, decide).unwrap();
     }
 
     /// What alice reads as bob's, besides his greeting.
@@ -243,10 +250,7 @@ fn c21_agreeing_to_one_device_of_a_verified_person_agrees_to_no_other_that_is_li
         assert!(sent_to(&scene.world, id).next().is_none());
         scene.world.advance(A_DAY); // the list is fetched again, and names it again
     }
-    scene
-        .world
-        .command(alice, Command::DecideDevice { who: Some("bob".into()), device: id, decision: Decision::Agree })
-        .unwrap();
+    scene.decide_about(id, Decision::Agree);
     assert_eq!((scene.texts().len(), scene.held_count()), (2, 0), "the user has the last word");
 }
 
