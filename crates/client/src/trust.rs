@@ -68,9 +68,9 @@ impl PeerDeviceRow {
         Verdict::Fits
     }
 
-    /// Compares a known key with those of a link that the user relies on.
+    /// Compares a known key with those of a link that the user relies on. What they have refused, no link brings back.
     pub(crate) fn apply_link(&mut self, link: &Invitation) {
-        if self.identity.is_empty() {
+        if self.identity.is_empty() || self.trust() == DeviceTrustCode::Distrusted {
             return;
         }
         if link.distrusted.iter().any(|key| self.identity == key) {
@@ -214,7 +214,8 @@ impl Engine {
         }
         let jid = contact.jid()?;
         let mut devices = self.device_rows(&jid).await?;
-        for device in &mut devices {
+        // What the user has refused stays refused, with its key.
+        for device in devices.iter_mut().filter(|device| device.trust() != DeviceTrustCode::Distrusted) {
             if device.conflict {
                 self.forget_sessions(&jid, device.id).await?;
                 device.identity.clear();

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use store::block_on;
-use xep::omemo::Version;
+use xep::omemo::{NS_OMEMO2, Version};
 use xep::pubsub::{Event as PubSubEvent, Item};
 use xmpp::jid::BareJid;
 use xmpp::xml::Element;
 
 use super::trust::sent_to;
 use crate::command::{Command, Decision, InboxSide, Proof, Reply};
-use crate::event::{Content, Message, MessageState, Notice, PersonTrust};
+use crate::event::{Content, DeviceState, Message, MessageState, Notice, PersonTrust};
 use crate::testing::{Ghost, World};
 
 const ALICE: &str = "alice@north.example";
@@ -91,6 +91,23 @@ impl Scene {
 
     fn trust(&mut self) -> PersonTrust {
         self.world.contact(self.alice, BOB).unwrap().trust
+    }
+
+    /// A device with another key speaks under the number of one of bob's.
+    fn says_under_number_of(&mut self, ghost: &mut Ghost, device: u32) {
+        let mut message = ghost.message(&mut self.world, BOB, ALICE, Some("another key under bob's number"));
+        let encrypted = message.child_mut("encrypted", NS_OMEMO2).unwrap();
+        encrypted.child_mut("header", NS_OMEMO2).unwrap().set_attr("sid", device.to_string());
+        self.world.server.inject(self.alice, &message);
+        self.world.settle();
+    }
+
+    fn state_of(&mut self, id: u32) -> DeviceState {
+        let devices = Command::Devices { who: Some("bob".into()), to_show: false };
+        match self.world.command(self.alice, devices) {
+            Ok(Reply::Devices(devices)) => devices.devices.iter().find(|device| device.id == id).unwrap().state,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Bob's server says by itself which devices he has.
@@ -255,6 +272,38 @@ fn c21_agreeing_to_one_device_of_a_verified_person_agrees_to_no_other_that_is_li
 }
 
 #[test]
+fn c21_a_refused_device_stays_refused_when_a_change_is_accepted() {
+    let mut scene = Scene::verified(615);
+    let (alice, id) = (scene.alice, scene.ghost.id());
+    scene.ghost.appear_at(&mut scene.world, BOB);
+    scene.ghost_says("listed");
+    let mut other = Ghost::new(&scene.world, 6150);
+    scene.says_under_number_of(&mut other, id);
+    scene.decide(Decision::Refuse);
+    assert_eq!((scene.trust(), scene.state_of(id)), (PersonTrust::Changed, DeviceState::Refused));
+    scene.world.command(alice, Command::AcceptChange { who: "bob".into() }).unwrap();
+    assert_eq!((scene.trust(), scene.state_of(id)), (PersonTrust::Tofu, DeviceState::Refused));
+    scene.ghost_says("am I back?");
+    scene.ghost.device.renumber(&crypto::random::SeededRandom::new(1));
+    scene.ghost.begin_again();
+    scene.ghost_says("under another number, then?");
+    assert_eq!((scene.texts(), scene.held_count()), (Vec::<String>::new(), 0));
+    scene.world.say(alice, "bob", "not for what I have refused");
+    assert!(sent_to(&scene.world, id).next().is_none());
+}
+
+#[test]
+fn c21_a_refused_device_is_not_brought_back_by_a_link() {
+    let mut scene = Scene::new(616);
+    let bobs = scene.world.device_ids(BOB)[0];
+    scene.decide_about(bobs, Decision::Refuse);
+    let link = scene.world.invite_of(scene.bob);
+    let verify = Command::Verify { who: "bob".into(), proof: Proof::Link(link) };
+    let _ = scene.world.command(scene.alice, verify);
+    assert_eq!(scene.state_of(bobs), DeviceState::Refused);
+}
+
+#[test]
 fn c21_accepting_a_change_says_nothing_about_a_device_that_a_list_names_only_afterwards() {
     let mut scene = Scene::verified(613);
     scene.ghost_says("no list names me yet");
@@ -269,11 +318,8 @@ fn c21_accepting_a_change_says_nothing_about_a_device_that_a_list_names_only_aft
 fn c21_a_broker_that_makes_somebody_seem_changed_gets_no_device_of_its_own_believed_by_it() {
     let mut scene = Scene::verified(614);
     let (alice, bobs) = (scene.alice, scene.world.device_ids(BOB)[0]);
-    let mut message = scene.ghost.message(&mut scene.world, BOB, ALICE, Some("another key under bob's number"));
-    let encrypted = message.child_mut("encrypted", xep::omemo::NS_OMEMO2).unwrap();
-    encrypted.child_mut("header", xep::omemo::NS_OMEMO2).unwrap().set_attr("sid", bobs.to_string());
-    scene.world.server.inject(alice, &message);
-    scene.world.settle();
+    let mut ghost = Ghost::new(&scene.world, 6141);
+    scene.says_under_number_of(&mut ghost, bobs);
     assert_eq!(scene.trust(), PersonTrust::Changed);
     let mut listed = Ghost::new(&scene.world, 6140);
     listed.appear_at(&mut scene.world, BOB);
